@@ -1,0 +1,84 @@
+//! Drives and discs area.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Label;
+
+/// Names one drive of the box.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DriveRequest {
+    /// The drive's number, from [`Drives`].
+    pub drive: u32,
+}
+
+/// Asks for the disc in a drive.
+pub type DiscRequest = DriveRequest;
+
+/// Every drive of the box.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Drives {
+    /// In the order of their numbers.
+    pub drives: Vec<Drive>,
+}
+
+/// One drive.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Drive {
+    /// Its number.
+    pub drive: u32,
+    /// Who made it, as INQUIRY says.
+    pub vendor: String,
+    /// What it is, as INQUIRY says.
+    pub product: String,
+    /// Its firmware.
+    pub revision: String,
+    /// Its serial number; empty when it tells none.
+    pub serial: String,
+    /// Ready, empty, open, busy, hung: number and text.
+    pub state: Label,
+    /// The current profile (MMC-6 §5.3.1), 0 without a disc.
+    pub media: Label,
+    /// The job it works on, 0 for none.
+    pub job: u64,
+}
+
+/// A disc in a drive.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Disc {
+    /// The drive it is in.
+    pub drive: u32,
+    /// The current profile (MMC-6 §5.3.1).
+    pub media: Label,
+    /// Disc status (MMC-6 §6.22): 0 blank, 1 appendable, 2 complete, 3 other.
+    pub state: Label,
+    /// Blocks of 2048 bytes the medium has in all.
+    pub capacity: u64,
+    /// Blocks that can still be written.
+    pub free: u64,
+    /// Where the next block goes; meaningful unless complete.
+    pub next_writable: u64,
+    /// The medium's own identification (disc information of its maker).
+    pub media_id: String,
+    /// Volume label; empty when blank or unreadable.
+    pub label: String,
+    /// Closed sessions, oldest first.
+    pub sessions: Vec<DiscSession>,
+    /// What the catalog calls this disc; all zero when it does not know it.
+    pub disc_id: [u8; 16],
+    /// Seconds since 1970 of its last successful verification, 0 for never.
+    pub verified: i64,
+}
+
+/// One session of a disc.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiscSession {
+    /// Its number, from 1.
+    pub session: u32,
+    /// Its first block.
+    pub start: u64,
+    /// Its blocks.
+    pub blocks: u64,
+}

@@ -1,0 +1,124 @@
+//! Frames over a TCP stream.
+
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
+use std::net::TcpStream;
+
+use wire::frame::{DATA, DATA_HEADER_SIZE, HEADER_SIZE, Header};
+use wire::{DecodeError, Reply, Request};
+
+use crate::{Error, crc32c};
+
+/// What the box sent.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "lives on the stack for one match; data dominates, and boxing would allocate for it"
+)]
+pub(crate) enum Incoming {
+    /// A message for the request of this id.
+    Reply(u32, Reply),
+    /// Bulk bytes, checked; they are in the reader's buffer.
+    Data(u32),
+}
+
+/// The half that receives.
+pub(crate) struct Receiver {
+    stream: BufReader<TcpStream>,
+    body: Vec<u8>,
+}
+
+impl Receiver {
+    pub(crate) fn new(stream: TcpStream) -> Self {
+        Self {
+            stream: BufReader::with_capacity(64 << 10, stream),
+            body: Vec::new(),
+        }
+    }
+
+    pub(crate) fn exact<const N: usize>(&mut self) -> Result<[u8; N], Error> {
+        let mut bytes = [0; N];
+        self.stream.read_exact(&mut bytes).map_err(Error::Lost)?;
+        Ok(bytes)
+    }
+
+    /// Waits until something arrives or the silence limit passes (`false`); nothing is consumed.
+    pub(crate) fn wait(&mut self) -> Result<bool, Error> {
+        match self.stream.fill_buf() {
+            Ok([]) => Err(Error::Lost(io::ErrorKind::UnexpectedEof.into())),
+            Ok(_) => Ok(true),
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
+                Ok(false)
+            }
+            Err(error) => Err(Error::Lost(error)),
+        }
+    }
+
+    /// Waits for the next frame.
+    pub(crate) fn next(&mut self) -> Result<Incoming, Error> {
+        let header = Header::decode(self.exact::<HEADER_SIZE>()?)
+            .map_err(|_| Error::Damaged("a frame's header is not one"))?;
+        self.body.resize(header.body, 0);
+        self.stream.read_exact(&mut self.body).map_err(Error::Lost)?;
+        if header.kind != DATA {
+            return match Reply::decode(header.kind, &self.body) {
+                Ok(reply) => Ok(Incoming::Reply(header.id, reply)),
+                Err(error) => Err(error.into()),
+            };
+        }
+        match self.body.split_first_chunk::<DATA_HEADER_SIZE>() {
+            Some((crc, data)) if u32::from_be_bytes(*crc) == crc32c(data) => Ok(Incoming::Data(header.id)),
+            Some(_) => Err(Error::Damaged("a chunk's CRC-32C differs")),
+            None => Err(DecodeError::Malformed(DATA).into()),
+        }
+    }
+
+    /// The bytes of the last [`Incoming::Data`].
+    pub(crate) fn data(&self) -> &[u8] {
+        self.body.get(DATA_HEADER_SIZE..).unwrap_or_default()
+    }
+}
+
+/// The half that sends; buffered, so flush before waiting for an answer.
+pub(crate) struct Sender {
+    stream: BufWriter<TcpStream>,
+}
+
+impl Sender {
+    pub(crate) fn new(stream: TcpStream) -> Self {
+        Self {
+            stream: BufWriter::with_capacity(256 << 10, stream),
+        }
+    }
+
+    pub(crate) fn raw(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.write_all(bytes)?;
+        self.stream.flush()
+    }
+
+    pub(crate) fn request(&mut self, id: u32, request: &Request) -> io::Result<()> {
+        let body = request.encode();
+        self.stream.write_all(
+            &Header {
+                kind: request.kind(),
+                id,
+                body: body.len(),
+            }
+            .encode(),
+        )?;
+        self.stream.write_all(&body)
+    }
+
+    pub(crate) fn data(&mut self, id: u32, data: &[u8]) -> io::Result<()> {
+        let header = Header {
+            kind: DATA,
+            id,
+            body: DATA_HEADER_SIZE + data.len(),
+        };
+        self.stream.write_all(&header.encode())?;
+        self.stream.write_all(&crc32c(data).to_be_bytes())?;
+        self.stream.write_all(data)
+    }
+
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
+    }
+}
