@@ -1,0 +1,144 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  the box refused, or the job failed
+  2  the command line is wrong
+  3  the box cannot be reached, or the connection was lost
+  4  a file of this machine cannot be read or written, or was left out of a put
+  5  another session holds the box, or the drive is busy: try again later
+  6  data arrived damaged, or a disc did not verify";
+
+/// Archives files on discs that are read back and compared.
+#[derive(Debug, Parser)]
+#[command(name = "spindle", version, about, after_help = EXIT_CODES, max_term_width = 100)]
+pub struct Arguments {
+    /// The box: HOST or HOST:PORT
+    #[arg(
+        long = "box",
+        value_name = "ADDR",
+        env = "SPINDLE_BOX",
+        default_value = "spindle.local",
+        global = true
+    )]
+    pub address: String,
+
+    /// Print one JSON document instead of text
+    #[arg(long, global = true)]
+    pub json: bool,
+
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// How the box is: clock, space, jobs, what needs attention
+    Status,
+    /// The drives of the box
+    Drives,
+    /// The disc in a drive: medium, sessions, space
+    Disc(Which),
+    /// Send files and directories to the box; they are safe there when this ends
+    Put(Put),
+    /// List a disc or a tree on the box
+    Ls(Ls),
+    /// Fetch a file from a disc or a tree
+    Get(Get),
+    /// Burn a tree as a new disc, close it, read it back and compare
+    Burn(Burn),
+    /// Read a disc past every cache and compare it with what is known of it
+    Verify(Which),
+    /// The jobs the box remembers
+    Jobs,
+    /// Follow a job to its end
+    Watch {
+        /// The job's number
+        job: u64,
+    },
+    /// Open the tray
+    Eject(Which),
+    /// Close the tray
+    Load(Which),
+    /// Switch the box off
+    Poweroff,
+}
+
+#[derive(Clone, Copy, Debug, Args)]
+pub struct Which {
+    /// The drive's number
+    #[arg(default_value_t = 0)]
+    pub drive: u32,
+}
+
+#[derive(Debug, Args)]
+pub struct Put {
+    /// Files and directories; each lands under its own name, of `DIR/` the contents land at the top
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// What the tree is called; it becomes the disc's label. Default: the first path's name
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Add to this tree instead of a new one
+    #[arg(long, value_name = "TREE", default_value_t = 0, hide_default_value = true)]
+    pub tree: u64,
+}
+
+#[derive(Clone, Copy, Debug, Args)]
+pub struct From {
+    /// The drive whose disc is read
+    #[arg(long, default_value_t = 0)]
+    pub drive: u32,
+    /// A tree on the box instead of a disc
+    #[arg(long, value_name = "TREE", conflicts_with = "drive")]
+    pub tree: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub struct Ls {
+    /// A directory or file; default: the top
+    #[arg(default_value = "")]
+    pub path: PathBuf,
+    #[command(flatten)]
+    pub from: From,
+    /// All levels below it
+    #[arg(short = 'R', long)]
+    pub recursive: bool,
+    /// Mode, owner, size and time
+    #[arg(short, long)]
+    pub long: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Get {
+    /// The file on the disc
+    pub path: PathBuf,
+    /// Where it goes: a file, a directory, or `-` for standard output. Default: here, under its name
+    pub output: Option<PathBuf>,
+    #[command(flatten)]
+    pub from: From,
+    /// Replace a file that exists
+    #[arg(short, long)]
+    pub force: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Burn {
+    /// The tree; default: the newest that was not burned
+    #[arg(long, default_value_t = 0, hide_default_value = true)]
+    pub tree: u64,
+    /// The drive's number
+    #[arg(long, default_value_t = 0)]
+    pub drive: u32,
+    /// The disc's label, at most 32 characters; default: the tree's name
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub label: String,
+    /// Close the disc for ever; otherwise sessions can be appended later
+    #[arg(long)]
+    pub finalise: bool,
+}
