@@ -35,6 +35,10 @@ pub struct Opened {
 
 /// What the vault sends on a session.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "lives on the stack for one match; boxing would allocate for each reply"
+)]
 pub enum FromVault {
     /// Forward it to the client; for `GetFile` the bytes come from the descriptor.
     Reply(u32, Reply, Descriptors),

@@ -101,7 +101,7 @@ pub struct List {
     pub depth: u32,
 }
 
-/// Some of the entries asked for, in the order of their bytes within each directory.
+/// Some of the entries asked for: a directory before what is in it, otherwise in the order of the source.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ListEntries {
     /// The entries.

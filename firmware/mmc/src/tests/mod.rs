@@ -1,0 +1,8 @@
+//! Tests against a scripted drive.
+
+mod burn;
+mod cdb;
+mod hostile;
+mod look;
+mod model;
+mod read;

@@ -1,0 +1,224 @@
+//! A disc as a directory: `disc.img` with the sectors, `disc.toml` with the tracks.
+//!
+//! Sectors are written before the state that counts them, and the state is replaced by rename. A process
+//! killed between the two leaves sectors that nothing counts: they are cut off at the next start, like the
+//! lost tail of a drive's buffer.
+
+use std::{
+    fs::{self, File, TryLockError},
+    io,
+    os::unix::fs::FileExt as _,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    BLOCK,
+    error::Error,
+    profile::Profile,
+    recording::Recording,
+    sense::{INTERNAL_TARGET_FAILURE, Sense},
+};
+
+/// Blocks recorded before the state is committed without being asked: 16 MiB. The rename is what costs time.
+const BUFFER: u32 = 8192;
+
+/// A disc and the files it lives in.
+#[derive(Debug)]
+pub struct Disc {
+    profile: &'static Profile,
+    recording: Recording,
+    image: File,
+    directory: PathBuf,
+    uncommitted: u32,
+}
+
+impl Disc {
+    /// Opens the disc in `directory`, or makes a blank one there of `capacity` blocks (the profile's own
+    /// when `None`).
+    ///
+    /// # Errors
+    ///
+    /// A capacity the medium cannot have, files that cannot be used, or a disc another process holds.
+    pub fn open_or_create(
+        directory: &Path,
+        profile: &'static Profile,
+        capacity: Option<u32>,
+    ) -> Result<Self, Error> {
+        if state_path(directory).exists() {
+            return Self::open(directory);
+        }
+        let blocks = capacity.unwrap_or(profile.capacity);
+        if blocks == 0 || !blocks.is_multiple_of(profile.ecc_blocks) || blocks > profile.capacity {
+            let (name, unit, most) = (profile.name, profile.ecc_blocks, profile.capacity);
+            return Err(Error::Capacity {
+                name,
+                blocks,
+                unit,
+                most,
+            });
+        }
+        fs::create_dir_all(directory).map_err(at(directory))?;
+        let image = open_image(directory)?;
+        image.set_len(0).map_err(at(directory))?;
+        let recording = Recording::blank(profile, blocks);
+        let mut disc = Self {
+            profile,
+            recording,
+            image,
+            directory: directory.into(),
+            uncommitted: 0,
+        };
+        disc.commit().map_err(at(&state_path(directory)))?;
+        Ok(disc)
+    }
+
+    /// Opens the disc in `directory`.
+    ///
+    /// # Errors
+    ///
+    /// No disc there, a state that contradicts itself, or a disc another process holds.
+    pub fn open(directory: &Path) -> Result<Self, Error> {
+        let path = state_path(directory);
+        let image = open_image(directory)?;
+        let text = fs::read_to_string(&path).map_err(at(&path))?;
+        let wrong = |reason: String| Error::State {
+            path: path.clone(),
+            reason,
+        };
+        let recording: Recording = toml::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+        let profile = Profile::named(&recording.media);
+        let profile = profile.ok_or_else(|| wrong(format!("unknown medium {}", recording.media)))?;
+        if !recording.is_sound() {
+            return Err(wrong("the tracks overlap or leave the disc".into()));
+        }
+        let length = offset(recording.recorded_end());
+        image.set_len(length).map_err(at(directory))?;
+        Ok(Self {
+            profile,
+            recording,
+            image,
+            directory: directory.into(),
+            uncommitted: 0,
+        })
+    }
+
+    /// What kind of medium it is.
+    #[must_use]
+    pub fn profile(&self) -> &'static Profile {
+        self.profile
+    }
+
+    /// Its tracks and sessions.
+    #[must_use]
+    pub fn recording(&self) -> &Recording {
+        &self.recording
+    }
+
+    /// The file with its user sectors.
+    #[must_use]
+    pub fn image_path(&self) -> PathBuf {
+        self.directory.join("disc.img")
+    }
+
+    /// Reads `count` blocks.
+    pub(crate) fn read(&self, address: u32, count: u32) -> Result<Vec<u8>, Sense> {
+        self.recording.check_read(address, count)?;
+        let mut data = vec![0; usize::try_from(count).unwrap_or(0) * BLOCK];
+        self.image
+            .read_exact_at(&mut data, offset(address))
+            .map_err(|error| self.failed(&error))?;
+        Ok(data)
+    }
+
+    /// Writes whole blocks at `address`, which must be a track's next writable address.
+    pub(crate) fn write(&mut self, address: u32, data: &[u8]) -> Result<(), Sense> {
+        let count = u32::try_from(data.len() / BLOCK).unwrap_or(u32::MAX);
+        let position = self.recording.check_write(address, count)?;
+        let first = self.recording.is_blank();
+        self.image
+            .write_all_at(data, offset(address))
+            .map_err(|error| self.failed(&error))?;
+        self.recording.advance(position, count);
+        self.uncommitted = self.uncommitted.saturating_add(count);
+        if first || self.uncommitted >= BUFFER {
+            self.commit_or_fail()
+        } else {
+            Ok(())
+        }
+    }
+
+    /// SYNCHRONIZE CACHE: half-recorded ECC blocks are padded with zeros, and the state is committed.
+    pub(crate) fn synchronize(&mut self) -> Result<(), Sense> {
+        for (position, address, count) in self.recording.padding(self.profile) {
+            let zeros = vec![0; usize::try_from(count).unwrap_or(0) * BLOCK];
+            self.image
+                .write_all_at(&zeros, offset(address))
+                .map_err(|error| self.failed(&error))?;
+            self.recording.advance(position, count);
+        }
+        self.commit_or_fail()
+    }
+
+    /// Changes tracks or sessions: all of `change` happens and is committed, or none.
+    pub(crate) fn change(
+        &mut self,
+        change: impl FnOnce(&mut Recording, &Profile) -> Result<(), Sense>,
+    ) -> Result<(), Sense> {
+        self.synchronize()?;
+        let mut changed = self.recording.clone();
+        change(&mut changed, self.profile)?;
+        let before = std::mem::replace(&mut self.recording, changed);
+        self.commit_or_fail().inspect_err(|_| self.recording = before)
+    }
+
+    fn commit(&mut self) -> io::Result<()> {
+        let text = toml::to_string(&self.recording).map_err(io::Error::other)?;
+        let new = self.directory.join("disc.toml.new");
+        fs::write(&new, text)?;
+        fs::rename(&new, state_path(&self.directory))?;
+        self.uncommitted = 0;
+        Ok(())
+    }
+
+    fn commit_or_fail(&mut self) -> Result<(), Sense> {
+        self.commit().map_err(|error| self.failed(&error))
+    }
+
+    /// The host failed, not the disc: said on standard error, since sense data cannot carry it.
+    fn failed(&self, error: &io::Error) -> Sense {
+        eprintln!("burner: {}: {error}", self.directory.display());
+        INTERNAL_TARGET_FAILURE
+    }
+}
+
+fn offset(address: u32) -> u64 {
+    u64::from(address) * BLOCK as u64
+}
+
+fn state_path(directory: &Path) -> PathBuf {
+    directory.join("disc.toml")
+}
+
+fn at(path: &Path) -> impl FnOnce(io::Error) -> Error {
+    let path = path.to_path_buf();
+    |source| Error::File { path, source }
+}
+
+/// The lock keeps a second process from recording on the same disc; it goes with the file.
+fn open_image(directory: &Path) -> Result<File, Error> {
+    let path = directory.join("disc.img");
+    let image = File::options()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(&path);
+    let image = image.map_err(at(&path))?;
+    match image.try_lock() {
+        Ok(()) => Ok(image),
+        Err(TryLockError::WouldBlock) => Err(Error::InUse {
+            path: directory.into(),
+        }),
+        Err(TryLockError::Error(source)) => Err(Error::File { path, source }),
+    }
+}

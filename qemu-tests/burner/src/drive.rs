@@ -1,0 +1,254 @@
+//! The drive: one command in, one answer out.
+
+use std::time::{Duration, Instant};
+
+use crate::{
+    attention::Attention,
+    bytes::Cdb,
+    disc::Disc,
+    fault::{Fault, Faults},
+    modes::ModePages,
+    profile::Profile,
+    sense::{
+        INVALID_OPERATION_CODE, NO_MEDIUM_TRAY_CLOSED, NO_MEDIUM_TRAY_OPEN, POWER_ON, RESET_OCCURRED, Sense,
+    },
+    speed::Speed,
+    trace::Record,
+    tray::Tray,
+};
+
+/// SCSI status (SAM-5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Status {
+    /// GOOD.
+    Good = 0x00,
+    /// CHECK CONDITION: the sense data says why.
+    CheckCondition = 0x02,
+}
+
+/// The answer to a command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Response {
+    /// How it ended.
+    pub status: Status,
+    /// With CHECK CONDITION: why.
+    pub sense: Option<Sense>,
+    /// Data for the initiator, already cut to the allocation length.
+    pub data_in: Vec<u8>,
+}
+
+impl From<Sense> for Response {
+    fn from(sense: Sense) -> Self {
+        Self {
+            status: Status::CheckCondition,
+            sense: Some(sense),
+            data_in: Vec::new(),
+        }
+    }
+}
+
+impl From<Vec<u8>> for Response {
+    fn from(data_in: Vec<u8>) -> Self {
+        Self {
+            status: Status::Good,
+            sense: None,
+            data_in,
+        }
+    }
+}
+
+type Observer = Box<dyn FnMut(&Record) + Send>;
+
+/// An emulated burner. It powers on with an empty, closed tray and a unit attention pending.
+pub struct Drive {
+    pub(crate) serial: String,
+    pub(crate) tray: Tray,
+    pub(crate) attention: Attention,
+    pub(crate) pages: ModePages,
+    pub(crate) speed: Speed,
+    pub(crate) faults: Faults,
+    observer: Option<Observer>,
+    power_on: Instant,
+}
+
+impl Drive {
+    /// An empty drive; `serial` is its serial number, of which 16 characters count.
+    #[must_use]
+    pub fn new(serial: &str) -> Self {
+        Self {
+            serial: serial.chars().filter(char::is_ascii_graphic).take(16).collect(),
+            tray: Tray::default(),
+            attention: Attention::power_on(),
+            pages: ModePages::new(),
+            speed: Speed::default(),
+            faults: Faults::default(),
+            observer: None,
+            power_on: Instant::now(),
+        }
+    }
+
+    /// What goes wrong from now on: arm more, or disarm all.
+    pub fn faults(&mut self) -> &mut Faults {
+        &mut self.faults
+    }
+
+    /// Calls `observer` after every command.
+    pub fn observe(&mut self, observer: impl FnMut(&Record) + Send + 'static) {
+        self.observer = Some(Box::new(observer));
+    }
+
+    /// Queues a unit attention for the next command that reports one.
+    pub fn unit_attention(&mut self, sense: Sense) {
+        self.attention.unit(sense);
+    }
+
+    /// Power off and on: mode pages, speeds and the tray lock are as new. Whatever lies in the tray stays
+    /// there.
+    pub fn power_cycle(&mut self) {
+        self.restart(POWER_ON);
+    }
+
+    /// A reset of the bus or the logical unit.
+    pub(crate) fn reset(&mut self) {
+        self.restart(RESET_OCCURRED);
+    }
+
+    fn restart(&mut self, why: Sense) {
+        self.pages = ModePages::new();
+        self.speed = Speed::default();
+        self.tray.locked = false;
+        self.attention.unit(why);
+    }
+
+    /// Executes one command with the data that came along. A reply delayed by a fault is slept for here.
+    pub fn execute(&mut self, cdb: &[u8], data_out: &[u8]) -> Response {
+        let (response, delay) = self.perform(cdb, data_out);
+        std::thread::sleep(delay);
+        response
+    }
+
+    /// The same, leaving the delay of the reply to the caller.
+    pub(crate) fn perform(&mut self, cdb: &[u8], data_out: &[u8]) -> (Response, Duration) {
+        let (cdb, at) = (Cdb::new(cdb), self.power_on.elapsed());
+        let response: Response = self.dispatch(&cdb, data_out).map_or_else(Into::into, Into::into);
+        let late = |fault: &Fault| match fault {
+            Fault::ReplyDelay {
+                opcode, milliseconds, ..
+            } if *opcode == cdb.opcode() => Some(*milliseconds),
+            _ => None,
+        };
+        let delay = Duration::from_millis(self.faults.fire(late).unwrap_or(0));
+        if let Some(observer) = &mut self.observer {
+            observer(&Record {
+                cdb: cdb.bytes().to_vec(),
+                data_out: data_out.len(),
+                data_in: response.data_in.len(),
+                status: response.status,
+                sense: response.sense,
+                at,
+                took: self.power_on.elapsed() - at,
+            });
+        }
+        (response, delay)
+    }
+
+    fn dispatch(&mut self, cdb: &Cdb, data_out: &[u8]) -> Result<Vec<u8>, Sense> {
+        // These answer whatever is pending (MMC-6, SPC-4); all others report a unit attention
+        // first.
+        match cdb.opcode() {
+            0x03 => return Ok(self.request_sense(cdb)),
+            0x12 => return self.inquiry(cdb),
+            0x46 => return self.get_configuration(cdb),
+            0x4A => {
+                return self
+                    .get_event_status(cdb)
+                    .map(|reply| cut(reply, cdb.u16(7).into()));
+            }
+            0xA0 => return report_luns(cdb),
+            _ => {}
+        }
+        if let Some(sense) = self.attention.take_unit() {
+            return Err(sense);
+        }
+        let allocation = |at| usize::from(cdb.u16(at));
+        match cdb.opcode() {
+            0x15 | 0x55 => self.mode_select(cdb, data_out),
+            0x1A | 0x5A => self.mode_sense(cdb),
+            0x1B => self.start_stop(cdb),
+            0x1E => self.prevent_allow(cdb),
+            0xAC => self.get_performance(cdb),
+            0xB6 => self.set_streaming(data_out),
+            0xBB => self.set_speed(cdb),
+            0xBD => Ok(cut(self.mechanism_status(), allocation(8))),
+            0x00 => self.ready().map(|_| Vec::new()),
+            0x23 => self
+                .read_format_capacities()
+                .map(|reply| cut(reply, allocation(7))),
+            0x25 => self.read_capacity(),
+            0x28 => self.read(cdb.u32(2), cdb.u16(7).into()),
+            0x2A => self.write(cdb.u32(2), cdb.u16(7).into(), data_out),
+            0x35 => self.synchronize_cache(cdb),
+            0x43 => self.read_toc(cdb).map(|reply| cut(reply, allocation(7))),
+            0x51 => self
+                .read_disc_information(cdb)
+                .map(|reply| cut(reply, allocation(7))),
+            0x52 => self
+                .read_track_information(cdb)
+                .map(|reply| cut(reply, allocation(7))),
+            0x53 => self.reserve_track(cdb),
+            0x54 => self.send_opc(cdb),
+            0x5B => self.close(cdb),
+            0x5C => self
+                .read_buffer_capacity(cdb)
+                .map(|reply| cut(reply, allocation(7))),
+            0xA8 => self.read(cdb.u32(2), cdb.u32(6)),
+            0xAA => self.write(cdb.u32(2), cdb.u32(6), data_out),
+            0xAD => self
+                .read_disc_structure(cdb)
+                .map(|reply| cut(reply, allocation(8))),
+            _ => Err(INVALID_OPERATION_CODE),
+        }
+    }
+
+    /// The disc, if the drive sees one.
+    pub(crate) fn medium(&self) -> Option<&Disc> {
+        self.tray
+            .disc
+            .as_ref()
+            .filter(|_| !self.tray.open && !self.faults.no_disc())
+    }
+
+    /// The kind of disc the drive sees.
+    pub(crate) fn current_profile(&self) -> Option<&'static Profile> {
+        self.medium().map(Disc::profile)
+    }
+
+    /// The disc, if it can be used now.
+    pub(crate) fn ready(&mut self) -> Result<&mut Disc, Sense> {
+        if self.medium().is_none() {
+            return Err(if self.tray.open {
+                NO_MEDIUM_TRAY_OPEN
+            } else {
+                NO_MEDIUM_TRAY_CLOSED
+            });
+        }
+        if let Some(sense) = self.attention.take_busy() {
+            return Err(sense);
+        }
+        self.tray.disc.as_mut().ok_or(NO_MEDIUM_TRAY_CLOSED)
+    }
+}
+
+/// Cuts a reply to the allocation length, which is never an error (SPC-4).
+pub(crate) fn cut(mut reply: Vec<u8>, allocation: usize) -> Vec<u8> {
+    reply.truncate(allocation);
+    reply
+}
+
+/// REPORT LUNS (SPC-4): there is LUN 0 and nothing else.
+fn report_luns(cdb: &Cdb) -> Result<Vec<u8>, Sense> {
+    let mut reply = vec![0; 16];
+    reply[3] = 8;
+    Ok(cut(reply, usize::try_from(cdb.u32(6)).unwrap_or(usize::MAX)))
+}

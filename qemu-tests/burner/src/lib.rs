@@ -1,0 +1,58 @@
+//! An emulated MMC burner, in process or behind an iSCSI target.
+//!
+//! A [`Drive`] takes command descriptor blocks and answers as a burner does: data, or sense. Its disc is a
+//! directory that survives the process: `disc.img` holds the user sectors as any reader of ISO 9660 or UDF
+//! wants them, `disc.toml` the tracks and sessions. A [`Target`] serves any number of drives over iSCSI
+//! (RFC 7143), which is how QEMU puts one behind the SCSI, USB or virtio adapter of a guest.
+//!
+//! # Principles
+//!
+//! - It decodes commands by itself, never with the driver it tests, so that both cannot be wrong in one way.
+//! - Media families, features and mode pages are tables ([`Profile`] and its neighbours); faults are data
+//!   ([`Fault`]).
+//! - Time is the caller's: a drive answers as fast as it can unless a fault says otherwise.
+//! - What comes over the wire is hostile: lengths are bounded, and a malformed PDU ends its connection and
+//!   nothing else.
+//!
+//! # Limits
+//!
+//! BD-R in sequential recording mode without formatting (no POW, no spare areas) and DVD+R, one layer each. A
+//! killed process loses at most the last 16 MiB written without SYNCHRONIZE CACHE, as a drive loses its
+//! buffer; the host's own power failing is not modelled. Unit attentions are kept for the drive, not for each
+//! initiator. Section numbers are those of MMC-6, SPC-4 and RFC 7143.
+
+mod attention;
+mod bytes;
+mod describe;
+mod disc;
+mod drive;
+mod error;
+mod fault;
+mod features;
+mod identify;
+mod iscsi;
+mod modes;
+mod profile;
+mod record;
+mod recording;
+mod sense;
+mod shared;
+mod speed;
+mod structure;
+mod toc;
+mod trace;
+mod tray;
+
+pub use disc::Disc;
+pub use drive::{Drive, Response, Status};
+pub use error::Error;
+pub use fault::{Fault, Faults};
+pub use iscsi::Target;
+pub use profile::{BD_R, DVD_PLUS_R, PROFILES, Profile};
+pub use recording::{Recording, Track};
+pub use sense::Sense;
+pub use shared::SharedDrive;
+pub use trace::Record;
+
+/// Bytes in a logical block of every medium here.
+pub const BLOCK: usize = 2048;

@@ -1,0 +1,77 @@
+//! The emulated burner as a program: one drive, one disc, one iSCSI portal.
+
+use std::{
+    fs::File,
+    io::{BufWriter, Write as _},
+    net::SocketAddr,
+    path::PathBuf,
+};
+
+use anyhow::{Context as _, Result, anyhow};
+use burner::{Disc, Drive, Faults, PROFILES, Profile, SharedDrive, Target};
+use clap::Parser;
+
+/// An emulated MMC burner behind an iSCSI target.
+///
+/// Prints one line, the drive's URL, when it is ready, and runs until it is killed; the disc then holds all
+/// that was written up to the last SYNCHRONIZE CACHE and at most 16 MiB less of what came after.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// Kind of medium: bd-r or dvd+r
+    #[arg(long, value_parser = profile, default_value = "bd-r")]
+    media: &'static Profile,
+    /// Directory of the disc: made blank when there is none, otherwise what it holds is loaded
+    #[arg(long, value_name = "DIR")]
+    disc: PathBuf,
+    /// Address and port of the iSCSI portal; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:3260")]
+    listen: SocketAddr,
+    /// Blocks of 2048 bytes of a new disc, a multiple of the ECC block [default: a full-size disc]
+    #[arg(long, value_name = "BLOCKS")]
+    capacity: Option<u32>,
+    /// TOML file of [[fault]] tables
+    #[arg(long, value_name = "FILE")]
+    faults: Option<PathBuf>,
+    /// File that gets one line for each command
+    #[arg(long, value_name = "FILE")]
+    trace: Option<PathBuf>,
+    /// Name of the drive: the end of its iSCSI name, and its serial number
+    #[arg(long, default_value = "burner0")]
+    name: String,
+}
+
+fn profile(name: &str) -> Result<&'static Profile> {
+    let known = || {
+        PROFILES
+            .iter()
+            .map(|profile| profile.name)
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    Profile::named(name).ok_or_else(|| anyhow!("not a medium; known are {}", known()))
+}
+
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    let mut drive = Drive::new(&arguments.name);
+    if let Some(path) = &arguments.faults {
+        *drive.faults() = Faults::load(path)?;
+    }
+    if let Some(path) = &arguments.trace {
+        let mut trace = BufWriter::new(File::create(path).with_context(|| path.display().to_string())?);
+        drive.observe(move |record| {
+            // Flushed by line, so that the trace of a killed burner is whole. A full disk must not end a
+            // burn.
+            let _ = writeln!(trace, "{record}").and_then(|()| trace.flush());
+        });
+    }
+    let disc = Disc::open_or_create(&arguments.disc, arguments.media, arguments.capacity)?;
+    drive.insert(disc);
+    let target = Target::listen(arguments.listen)?;
+    let iqn = target.add(&arguments.name, SharedDrive::new(drive))?;
+    println!("{}", target.url(&iqn));
+    loop {
+        std::thread::park();
+    }
+}

@@ -1,0 +1,104 @@
+//! The program: starts, serves, and leaves a usable disc when it is killed.
+
+mod common;
+#[path = "common/initiator.rs"]
+mod initiator;
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader},
+    process::{Command, Stdio},
+};
+
+use burner::{BLOCK, Disc};
+use common::{blocks, bytes};
+use initiator::Initiator;
+
+#[test]
+fn a_killed_burner_leaves_the_disc_as_far_as_it_was_recorded() {
+    let directory = tempfile::tempdir().unwrap();
+    let (disc, trace) = (directory.path().join("disc"), directory.path().join("trace"));
+    let mut program = Command::new(env!("CARGO_BIN_EXE_spindle-burner"))
+        .args([
+            "--listen",
+            "127.0.0.1:0",
+            "--capacity",
+            "65536",
+            "--media",
+            "bd-r",
+        ])
+        .args([
+            "--disc".as_ref(),
+            disc.as_os_str(),
+            "--trace".as_ref(),
+            trace.as_os_str(),
+        ])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut url = String::new();
+    BufReader::new(program.stdout.take().unwrap())
+        .read_line(&mut url)
+        .unwrap();
+    let parts: Vec<&str> = url.trim().split('/').collect();
+    let ["iscsi:", "", portal, iqn, "0"] = parts.as_slice() else {
+        panic!("{url}")
+    };
+    let mut initiator = Initiator::login(portal.parse().unwrap(), iqn, 1);
+    for tag in 1..=2 {
+        initiator.command(tag, 0, &bytes("00 00 00 00 00 00"), 0, &[]);
+        assert_eq!(initiator.receive().unwrap().header[3], 2); // power on, medium changed
+    }
+    // 32 blocks synchronized, then 25 MiB that are not.
+    for number in 0..400u32 {
+        let data = blocks(number * 32, 32, 0);
+        let [a, b, c, d] = (number * 32).to_be_bytes();
+        initiator.command(
+            10 + 2 * number,
+            0x20,
+            &[0x2A, 0, a, b, c, d, 0, 0, 32, 0],
+            data.len(),
+            &data,
+        );
+        assert_eq!(initiator.receive().unwrap().header[3], 0);
+        if number == 0 {
+            initiator.command(11, 0, &bytes("35 00 00 00 00 00 00 00 00 00"), 0, &[]);
+            assert_eq!(initiator.receive().unwrap().header[3], 0);
+        }
+    }
+    program.kill().unwrap();
+    program.wait().unwrap();
+
+    let end = Disc::open(&disc).unwrap().recording().recorded_end();
+    assert!(
+        (4096..=400 * 32).contains(&end) && 400 * 32 - end <= 8192,
+        "{end}"
+    );
+    let image = fs::read(disc.join("disc.img")).unwrap();
+    assert_eq!(image.len(), usize::try_from(end).unwrap() * BLOCK);
+    assert!(image == blocks(0, end, 0));
+    assert_eq!(fs::read_to_string(trace).unwrap().lines().count(), 2 + 400 + 1);
+}
+
+#[test]
+fn the_program_says_what_is_wrong_with_its_arguments() {
+    let directory = tempfile::tempdir().unwrap();
+    for (arguments, said) in [
+        (["--media", "hd-dvd"], "known are bd-r, dvd+r"),
+        (["--capacity", "33"], "does not exist: give a multiple of 32"),
+        (
+            ["--faults", "/nonexistent/faults.toml"],
+            "/nonexistent/faults.toml: No such file",
+        ),
+        (["--name", "Two Words"], "cannot be part of an iSCSI name"),
+    ] {
+        let output = Command::new(env!("CARGO_BIN_EXE_spindle-burner"))
+            .args(["--listen", "127.0.0.1:0", "--disc"])
+            .arg(directory.path().join("disc"))
+            .args(arguments)
+            .output()
+            .unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && errors.contains(said), "{errors}");
+    }
+}
