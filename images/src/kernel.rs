@@ -48,6 +48,8 @@ pub enum Progress {
         /// The kind of the last step and the file it makes.
         last: String,
     },
+    /// The kernel is kept; source and objects are being removed.
+    Tidying,
 }
 
 /// A built kernel.
@@ -94,6 +96,7 @@ pub fn build(
     let work = folder.with_extension("partial");
     build_in(&work, source, &board.choices, progress)?;
     files::rename(&work.join("result"), &folder)?;
+    progress(Progress::Tidying);
     remove(&work)?;
     cached(&folder).ok_or(Error::NotBuilt {
         path: folder.join(IMAGE),

@@ -63,6 +63,7 @@ fn serve(init: &Channel, connections: &Channel, sessions: Channel) -> Result<(),
     let doors = Doors::new(Vault(sessions), Limits::default());
     init.send(&ToInit::Ready, &[])?;
     let (mut beat, mut next_beat) = (0, Instant::now());
+    let mut met_anybody = false;
     loop {
         let now = Instant::now();
         if now >= next_beat {
@@ -88,6 +89,10 @@ fn serve(init: &Channel, connections: &Channel, sessions: Channel) -> Result<(),
             match connections.receive::<Connection>() {
                 Ok((connection, mut stream)) => {
                     if let Some(stream) = stream.pop() {
+                        if !std::mem::replace(&mut met_anybody, true) {
+                            let since = since_kernel_entry().as_secs_f64();
+                            eprintln!("first connection accepted {since:.3} s after kernel entry");
+                        }
                         doors.admit(stream, connection);
                     }
                 }
@@ -103,6 +108,12 @@ fn serve(init: &Channel, connections: &Channel, sessions: Channel) -> Result<(),
         thread::sleep(Duration::from_millis(10));
     }
     Ok(())
+}
+
+/// Time since the kernel began to keep it: how quick a boot was.
+fn since_kernel_entry() -> Duration {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    Duration::try_from(now).unwrap_or_default()
 }
 
 #[cfg(test)]

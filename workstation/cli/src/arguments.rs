@@ -102,7 +102,7 @@ pub struct From {
 #[derive(Debug, Args)]
 pub struct Ls {
     /// A directory or file; default: the top
-    #[arg(default_value = "")]
+    #[arg(default_value = ".", hide_default_value = true)]
     pub path: PathBuf,
     #[command(flatten)]
     pub from: From,

@@ -1,0 +1,121 @@
+//! Files, directories and links of a disc, and their bytes.
+
+use super::blocks::{BlockSource, Blocks};
+use super::{DiscError, malformed};
+use crate::{Attributes, BLOCK};
+use alloc::vec::Vec;
+
+/// What a node is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NodeKind {
+    /// A directory.
+    Directory,
+    /// A file.
+    File,
+    /// A symbolic link.
+    Symlink,
+    /// A device, socket or pipe: shown, never opened.
+    Special,
+}
+
+/// A file, directory or link of a disc.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Node {
+    /// What it is.
+    pub kind: NodeKind,
+    /// Owner, permissions (low twelve bits) and time.
+    pub attributes: Attributes,
+    /// Bytes of a file, 0 for others.
+    pub size: u64,
+    /// Number of names it has, at least 1.
+    pub links: u32,
+    /// Equal for two names of one file, different for different files of one view.
+    pub identity: u64,
+    /// Where its bytes are: of a file, a directory's entries, a link's target in UDF.
+    pub(super) extents: Extents,
+    /// A link's target in Rock Ridge, which has it in the directory.
+    pub(super) target: Vec<u8>,
+}
+
+/// Bytes that lie together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Extent {
+    /// Byte position on the disc; `None` where nothing was recorded and zeros are read.
+    pub position: Option<u64>,
+    pub length: u64,
+}
+
+impl Extent {
+    /// An extent of whole blocks on a disc of so many; one that leaves the disc is refused.
+    pub fn within(block: u64, length: u64, blocks: u64) -> Result<Self, DiscError> {
+        let inside = block
+            .checked_add(length.div_ceil(BLOCK as u64))
+            .is_some_and(|end| end <= blocks);
+        if !inside {
+            return Err(malformed(
+                block,
+                "a file or directory reaches past the end of the disc",
+            ));
+        }
+        Ok(Self {
+            position: Some(block * BLOCK as u64),
+            length,
+        })
+    }
+}
+
+/// Extents one behind the other, each with the offset where it ends: found without looking at all of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Extents(Vec<(u64, Extent)>);
+
+impl Extents {
+    pub fn one(extent: Extent) -> Self {
+        Self(alloc::vec![(extent.length, extent)])
+    }
+
+    pub fn push(&mut self, extent: Extent) {
+        self.0.push((self.bytes().saturating_add(extent.length), extent));
+    }
+
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Bytes of all of them.
+    pub fn bytes(&self) -> u64 {
+        self.0.last().map_or(0, |&(end, _)| end)
+    }
+
+    /// Where the first byte that was recorded lies.
+    pub fn position(&self) -> Option<u64> {
+        self.0.iter().find_map(|(_, extent)| extent.position)
+    }
+
+    /// Reads from `offset`; returns how many bytes, fewer than fit only at the end.
+    pub fn read<S: BlockSource>(
+        &self,
+        blocks: &mut Blocks<S>,
+        offset: u64,
+        out: &mut [u8],
+    ) -> Result<usize, DiscError> {
+        let first = self.0.partition_point(|&(end, _)| end <= offset);
+        let mut skip = offset;
+        let mut done = 0;
+        for (end, extent) in self.0.get(first..).unwrap_or_default() {
+            skip = skip.saturating_sub(end.saturating_sub(extent.length));
+            let room = out.len() - done;
+            let length = usize::try_from(extent.length - skip).map_or(room, |left| left.min(room));
+            let piece = out.get_mut(done..done + length).unwrap_or_default();
+            match extent.position {
+                Some(position) => blocks.bytes(position.saturating_add(skip), piece)?,
+                None => piece.fill(0),
+            }
+            done += length;
+            skip = 0;
+            if done == out.len() {
+                break;
+            }
+        }
+        Ok(done)
+    }
+}

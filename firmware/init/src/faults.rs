@@ -1,0 +1,136 @@
+//! Orders from the console to break things, for tests of the box's recovery and its figures.
+//!
+//! `kill ROLE`, `hang ROLE`, `panic`, `memory`: one on a line.
+
+use std::collections::VecDeque;
+
+use rustix::io::Errno;
+use rustix::process::Signal;
+use seam::Role;
+
+use crate::console::Console;
+use crate::lines::Lines;
+use crate::supervisor::Supervisor;
+
+/// Printed at start, and so in the executable: a release image is searched for it.
+const MARKER: &str = "spindle-fault-injection: this build obeys kill, hang and panic from its console";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Order {
+    Signal(Role, Signal),
+    Panic,
+    Memory,
+}
+
+fn parse(line: &str) -> Option<Order> {
+    let mut words = line.split_ascii_whitespace();
+    let order = match (words.next()?, words.next()) {
+        ("panic", None) => Order::Panic,
+        ("memory", None) => Order::Memory,
+        ("kill", Some(role)) => Order::Signal(role_of(role)?, Signal::KILL),
+        ("hang", Some(role)) => Order::Signal(role_of(role)?, Signal::STOP),
+        _ => return None,
+    };
+    words.next().is_none().then_some(order)
+}
+
+fn role_of(name: &str) -> Option<Role> {
+    let roles = [Role::Net, Role::Doors, Role::Vault, Role::Reader];
+    roles.into_iter().find(|role| role.name() == name)
+}
+
+/// Resident memory of init and every role, in KiB; pages of the executable count in each.
+fn memory(supervisor: &Supervisor) -> String {
+    let roles = supervisor
+        .processes()
+        .map(|(role, pid)| (role.name(), pid.as_raw_nonzero().get()));
+    let mut line = String::from("init: memory in KiB:");
+    let mut total = 0;
+    for (name, process) in std::iter::once(("init", 1)).chain(roles) {
+        let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+        let resident = |line: &str| {
+            line.strip_prefix("VmRSS:")?
+                .split_whitespace()
+                .next()?
+                .parse::<u64>()
+                .ok()
+        };
+        // None: it has just ended.
+        if let Some(resident) = status.lines().find_map(resident) {
+            line.push_str(&format!(" {name} {resident}"));
+            total += resident;
+        }
+    }
+    line + &format!(" total {total}")
+}
+
+/// The console as a source of orders.
+#[derive(Debug, Default)]
+pub(crate) struct Faults {
+    lines: Lines,
+    /// Typed, not yet obeyed: a panic leaves the rest for the next turn.
+    typed: VecDeque<String>,
+    ended: bool,
+}
+
+impl Faults {
+    pub(crate) fn announce(console: &mut Console) {
+        console.line(&format!("init: {MARKER}"));
+    }
+
+    /// Whether orders may still come.
+    pub(crate) fn listens(&self) -> bool {
+        !self.ended
+    }
+
+    /// Obeys what was typed.
+    pub(crate) fn turn(&mut self, console: &mut Console, supervisor: &Supervisor) {
+        let mut buffer = [0; 256];
+        while let Some(input) = console.input().filter(|_| !self.ended) {
+            match rustix::io::read(input, &mut buffer) {
+                Ok(count @ 1..) => {
+                    let bytes = buffer.get(..count).unwrap_or_default();
+                    self.lines.feed(bytes, |line| self.typed.push_back(line));
+                }
+                Err(Errno::AGAIN) => break,
+                Err(Errno::INTR) => {}
+                Ok(_) | Err(_) => self.ended = true,
+            }
+        }
+        while let Some(line) = self.typed.pop_front() {
+            match parse(&line) {
+                Some(Order::Signal(role, signal)) => {
+                    let count = supervisor.signal(role, signal);
+                    let done = if signal == Signal::KILL { "killed" } else { "hung" };
+                    console.line(&format!("init: fault: {done} {count} of {}", role.name()));
+                }
+                Some(Order::Panic) => {
+                    console.line("init: fault: init panics");
+                    panic!("ordered from the console");
+                }
+                Some(Order::Memory) => console.line(&memory(supervisor)),
+                None if line.trim().is_empty() => {}
+                None => console.line(&format!("init: fault: no such order: {line}")),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn orders_are_understood_or_refused() {
+        assert_eq!(
+            parse("kill vault"),
+            Some(Order::Signal(Role::Vault, Signal::KILL))
+        );
+        assert_eq!(parse(" hang  net "), Some(Order::Signal(Role::Net, Signal::STOP)));
+        assert_eq!(parse("panic"), Some(Order::Panic));
+        assert_eq!(parse("memory"), Some(Order::Memory));
+        for bad in ["", "kill", "kill init", "kill net now", "panic now", "reboot"] {
+            assert_eq!(parse(bad), None, "{bad}");
+        }
+    }
+}

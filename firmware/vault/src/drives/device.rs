@@ -1,0 +1,241 @@
+//! A drive that has told who it is: its disc looked at once and remembered until it may be another.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use mmc::{Completion, Data as Transfer, DiscStatus, Transport, TransportError};
+use sha2::{Digest, Sha256};
+use wire::{DiscSession, Failure, JobSummary, Label};
+
+use super::ears::Ears;
+use super::state;
+use crate::catalog::DiscRecord;
+use crate::data::Data;
+use crate::errors;
+
+/// Where descriptors begin in a session: both ISO 9660 (ECMA-119 §6.2.1) and UDF (ECMA-167 2/8.3) leave the
+/// first sixteen blocks to others.
+const SYSTEM_AREA: u32 = 16;
+
+/// Blocks of descriptors that tell discs apart: what follows the system area within the first cluster.
+const DESCRIPTORS: usize = 16;
+
+/// Most tracks looked at: a hostile disc may claim 65,535.
+const TRACKS_MAX: usize = 512;
+
+/// The way to a drive, kept here while acquaintance with it is tried again and again.
+#[derive(Clone)]
+pub(crate) struct Way(Arc<Mutex<Box<dyn Transport + Send>>>);
+
+impl Way {
+    pub(super) fn new(transport: Box<dyn Transport + Send>) -> Self {
+        Self(Arc::new(Mutex::new(transport)))
+    }
+}
+
+impl Transport for Way {
+    fn execute(
+        &mut self,
+        cdb: &[u8],
+        data: Transfer<'_>,
+        timeout: Duration,
+    ) -> Result<Completion, TransportError> {
+        let mut transport = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        transport.execute(cdb, data, timeout)
+    }
+}
+
+/// What was seen of the disc in the drive.
+#[derive(Clone)]
+pub(crate) struct Seen {
+    /// As clients are told.
+    pub disc: wire::Disc,
+    /// Changes with the disc.
+    pub generation: u32,
+    /// Blocks that can be read.
+    pub readable: u32,
+    /// First block of the newest session.
+    pub session_start: u32,
+    /// The disc as the catalog knows it.
+    pub known: Option<([u8; 16], DiscRecord)>,
+}
+
+/// See the module.
+pub(crate) struct Device {
+    drive: mmc::Drive<Way, Ears>,
+    number: u32,
+    seen: Option<Seen>,
+}
+
+impl Device {
+    pub(super) fn identify(way: Way, number: u32, name: &str) -> Result<Self, Failure> {
+        let drive = mmc::Drive::identify(way, Ears::new(name)).map_err(|error| errors::drive(&error))?;
+        Ok(Self {
+            drive,
+            number,
+            seen: None,
+        })
+    }
+
+    /// The driver.
+    pub(crate) fn drive(&mut self) -> &mut mmc::Drive<Way, Ears> {
+        &mut self.drive
+    }
+
+    /// The disc was written or moved: it will be looked at anew.
+    pub(crate) fn forget_disc(&mut self) {
+        self.seen = None;
+    }
+
+    /// Whether tray and disc are where they should be, without waiting for a disc.
+    pub(super) fn state(&mut self) -> Label {
+        match self.drive.media_status() {
+            Ok(status) if status.tray_open => state::OPEN.label(),
+            Ok(status) if !status.present => state::EMPTY.label(),
+            Ok(_) => state::READY.label(),
+            Err(mmc::Error::NoDisc) => state::EMPTY.label(),
+            Err(error) => Label::new(state::FAILED.0, format!("does not answer as it should: {error}")),
+        }
+    }
+
+    /// Looks at the disc; at the one seen before only as far as needed to know that it is still the same.
+    pub(crate) fn look(&mut self, data: Option<&Data>) -> Result<Seen, Failure> {
+        let drive = |error: mmc::Error| errors::drive(&error);
+        let status = self.drive.media_status().map_err(drive)?;
+        if !status.present {
+            self.seen = None;
+            return Err(errors::drive(&mmc::Error::NoDisc));
+        }
+        self.drive.ready().map_err(drive)?;
+        if let Some(seen) = &self.seen
+            && seen.generation == self.drive.generation()
+        {
+            return Ok(seen.clone());
+        }
+        let disc = self.drive.disc().map_err(drive)?;
+        let sessions = self.sessions(&disc)?;
+        let session_start = sessions.last().map_or(0, |session| session.start);
+        let session_start = u32::try_from(session_start).unwrap_or(0);
+        let mut known = None;
+        if let Some(data) = data
+            && disc.readable > session_start.saturating_add(2 * SYSTEM_AREA)
+        {
+            // An unreadable disc is shown as unknown; reading it will say what is wrong.
+            if let Ok(fingerprint) = self.fingerprint(session_start) {
+                known = data.catalog.find_disc(fingerprint)?;
+            }
+        }
+        let (state, text) = match disc.status {
+            DiscStatus::Blank => (0, "blank"),
+            DiscStatus::Appendable => (1, "appendable"),
+            DiscStatus::Complete => (2, "complete"),
+            DiscStatus::RandomAccess => (3, "rewritable"),
+        };
+        let (disc_id, record) = known.clone().unzip();
+        let shown = wire::Disc {
+            drive: self.number,
+            media: Label::new(disc.profile.0, disc.profile.name()),
+            state: Label::new(state, text),
+            capacity: u64::from(disc.capacity.max(disc.readable)),
+            free: u64::from(disc.free_blocks()),
+            next_writable: u64::from(disc.next_writable().unwrap_or(0)),
+            media_id: disc.media_id.as_str().into(),
+            label: record
+                .as_ref()
+                .map(|record| record.label.clone())
+                .unwrap_or_default(),
+            sessions,
+            disc_id: disc_id.unwrap_or_default(),
+            verified: record.map_or(0, |record| record.verified),
+        };
+        let seen = Seen {
+            disc: shown,
+            generation: self.drive.generation(),
+            readable: disc.readable,
+            session_start,
+            known,
+        };
+        self.seen = Some(seen.clone());
+        Ok(seen)
+    }
+
+    /// Closed sessions by their tracks; of a disc whose drive tells no tracks, one from the first block on.
+    fn sessions(&mut self, disc: &mmc::Disc) -> Result<Vec<DiscSession>, Failure> {
+        let mut sessions: Vec<DiscSession> = Vec::new();
+        if disc.status == DiscStatus::Blank {
+            return Ok(sessions);
+        }
+        for number in disc.tracks().take(TRACKS_MAX) {
+            let track = match self.drive.track(number) {
+                Ok(track) => track,
+                Err(error @ (mmc::Error::Transport { .. } | mmc::Error::NoDisc)) => {
+                    return Err(errors::drive(&error));
+                }
+                Err(_) => continue,
+            };
+            if track.blank || disc.open.is_some_and(|open| open.number == track.number) {
+                continue;
+            }
+            let (session, start) = (u32::from(track.session), u64::from(track.start));
+            let end = start + u64::from(track.size);
+            match sessions.last_mut() {
+                Some(last) if last.session == session => last.blocks = end.saturating_sub(last.start),
+                _ => sessions.push(DiscSession {
+                    session,
+                    start,
+                    blocks: u64::from(track.size),
+                }),
+            }
+        }
+        if sessions.is_empty() {
+            sessions.push(DiscSession {
+                session: 1,
+                start: 0,
+                blocks: u64::from(disc.readable),
+            });
+        }
+        Ok(sessions)
+    }
+
+    /// SHA-256 of a session's descriptors: they bear the disc's identity.
+    pub(crate) fn fingerprint(&mut self, session_start: u32) -> Result<[u8; 32], Failure> {
+        let mut blocks = vec![0; DESCRIPTORS * mmc::BLOCK];
+        let first = session_start.saturating_add(SYSTEM_AREA);
+        self.drive
+            .reader()
+            .read(first, &mut blocks)
+            .map_err(|error| errors::drive(&error))?;
+        Ok(Sha256::digest(&blocks).into())
+    }
+
+    /// Reads blocks for a reader, which was told of the disc of this generation.
+    pub(super) fn read(&mut self, block: u32, into: &mut [u8], generation: u32) -> Result<(), String> {
+        let same = |drive: &mmc::Drive<Way, Ears>| match drive.generation() == generation {
+            true => Ok(()),
+            false => Err("the disc was changed".to_owned()),
+        };
+        same(&self.drive)?;
+        self.drive
+            .reader()
+            .read(block, into)
+            .map_err(|error| error.to_string())?;
+        same(&self.drive)
+    }
+
+    /// After a burn that failed: lets go of the tray and notes how the disc stands.
+    pub(crate) fn settle(&mut self, summary: &mut JobSummary) {
+        self.forget_disc();
+        if let Err(error) = self.drive.lock(false) {
+            summary
+                .remarks
+                .push(format!("the tray may still be locked: {error}"));
+        }
+        summary.remarks.push(match self.drive.disc() {
+            Ok(disc) => format!(
+                "the disc is {:?} now, its last session {:?}",
+                disc.status, disc.last_session
+            ),
+            Err(error) => format!("how the disc stands now cannot be told: {error}"),
+        });
+    }
+}

@@ -1,0 +1,363 @@
+//! Drives: one thread each, asked by commands, so that nobody else ever waits inside one.
+
+mod device;
+mod ears;
+mod state;
+mod worker;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel, sync_channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use wire::{Failure, Label};
+
+use crate::errors::Refusal;
+use crate::jobs::Job;
+use crate::readers::Slot;
+use crate::shared::Shared;
+use crate::sync::Locked;
+use device::Way;
+pub(crate) use device::{Device, Seen};
+pub(crate) use worker::Worker;
+use worker::{Blocks, Command};
+
+/// How long a drive's thread may be busy with something else before one who asks is told so.
+const PATIENCE: Duration = Duration::from_secs(8);
+
+/// How long a command that was begun may take: loading a difficult disc is the longest.
+const LONGEST: Duration = Duration::from_secs(330);
+
+/// How long a look at the disc may take before one who asks is told that the drive is busy with it.
+const RECOGNITION: Duration = Duration::from_secs(60);
+
+/// How long the list of drives waits for one of them.
+const GLANCE: Duration = Duration::from_millis(300);
+
+/// How long blocks for a reader may take: a damaged disc costs minutes.
+const READ: Duration = Duration::from_secs(400);
+
+/// The drives there are, by number.
+#[derive(Default)]
+pub(crate) struct Drives(Locked<BTreeMap<u32, Entry>>);
+
+/// A drive of the list; it keeps its number when it goes and comes back under its name.
+struct Entry {
+    drive: Arc<Drive>,
+    thread: Option<JoinHandle<()>>,
+    gone: bool,
+}
+
+/// A handle on a drive.
+pub(crate) struct Drive {
+    pub number: u32,
+    pub name: String,
+    /// A reader of its disc.
+    pub readers: Slot,
+    commands: Sender<Command>,
+    known: Locked<Known>,
+    /// The job it works on, 0 for none.
+    job: AtomicU64,
+    /// The job lets reads through.
+    serving: AtomicBool,
+}
+
+/// What the drive last said.
+struct Known {
+    drive: wire::Drive,
+    /// Since when it works on one command.
+    busy: Option<Instant>,
+}
+
+/// Whether the one who asked still waits.
+#[derive(Default)]
+pub(crate) struct Ticket(AtomicU8);
+
+impl Ticket {
+    const WAITING: u8 = 0;
+    const TAKEN: u8 = 1;
+    const LEFT: u8 = 2;
+
+    fn become_(&self, end: u8) -> bool {
+        self.0
+            .compare_exchange(Self::WAITING, end, Ordering::AcqRel, Ordering::Acquire)
+            .is_ok()
+    }
+
+    /// The drive begins; false when it need not any more.
+    fn take(&self) -> bool {
+        self.become_(Self::TAKEN)
+    }
+
+    /// The asker leaves; false when the drive has begun.
+    fn leave(&self) -> bool {
+        self.become_(Self::LEFT)
+    }
+}
+
+/// Takes a drive and starts its thread.
+pub(crate) fn attach(shared: &Arc<Shared>, name: String, transport: Box<dyn mmc::Transport + Send>) {
+    shared.drives.detach(&name);
+    let mut list = shared.drives.0.lock();
+    let before = list
+        .iter()
+        .find(|(_, entry)| entry.drive.name == name)
+        .map(|(number, _)| *number);
+    let number = before.unwrap_or_else(|| list.keys().next_back().map_or(0, |last| last + 1));
+    let (commands, inbox) = channel();
+    let described = wire::Drive {
+        drive: number,
+        state: state::UNKNOWN.label(),
+        ..Default::default()
+    };
+    let drive = Arc::new(Drive {
+        number,
+        name,
+        readers: Slot::default(),
+        commands,
+        known: Locked::new(Known {
+            drive: described,
+            busy: None,
+        }),
+        job: AtomicU64::new(0),
+        serving: AtomicBool::new(false),
+    });
+    let worker = Worker::new(shared.clone(), drive.clone(), Way::new(transport), inbox);
+    let thread = std::thread::Builder::new()
+        .name(drive.name.clone())
+        .spawn(move || worker.run());
+    match thread {
+        Ok(thread) => drop(list.insert(
+            number,
+            Entry {
+                drive,
+                thread: Some(thread),
+                gone: false,
+            },
+        )),
+        Err(error) => eprintln!("drives: error: {} gets no thread: {error}", drive.name),
+    }
+}
+
+impl Drives {
+    /// Those that are there, in the order of their numbers.
+    pub(crate) fn all(&self) -> Vec<Arc<Drive>> {
+        self.0
+            .lock()
+            .values()
+            .filter(|entry| !entry.gone)
+            .map(|entry| entry.drive.clone())
+            .collect()
+    }
+
+    pub(crate) fn find(&self, number: u32) -> Result<Arc<Drive>, Refusal> {
+        match self.0.lock().get(&number) {
+            Some(entry) if !entry.gone => Ok(entry.drive.clone()),
+            _ => Err(Refusal::NotFound(format!("drive {number}"))),
+        }
+    }
+
+    /// Lets a drive go; its thread ends when it comes back from what it does.
+    pub(crate) fn detach(&self, name: &str) {
+        for entry in self
+            .0
+            .lock()
+            .values_mut()
+            .filter(|entry| entry.drive.name == name && !entry.gone)
+        {
+            entry.gone = true;
+            entry.thread = None;
+            let _ = entry.drive.commands.send(Command::Stop);
+        }
+    }
+
+    /// Ends all threads, after the jobs they work on.
+    pub(crate) fn stop(&self) {
+        let mut threads = Vec::new();
+        for entry in self.0.lock().values_mut() {
+            let _ = entry.drive.commands.send(Command::Stop);
+            threads.extend(entry.thread.take());
+        }
+        for thread in threads {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The drive works on a command for as long as this lives; one within another means nothing.
+struct Busy<'a> {
+    drive: &'a Drive,
+    outermost: bool,
+}
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        if self.outermost {
+            self.drive.known.lock().busy = None;
+        }
+    }
+}
+
+impl Drive {
+    /// What the drive last said, and what it does now.
+    pub(crate) fn describe(&self) -> wire::Drive {
+        let known = self.known.lock();
+        let mut described = known.drive.clone();
+        described.job = self.job();
+        if described.job != 0 {
+            described.state = state::BUSY.label();
+        } else if let Some(since) = known.busy {
+            described.state = if since.elapsed() > LONGEST {
+                &state::HUNG
+            } else {
+                &state::BUSY
+            }
+            .label();
+        }
+        described
+    }
+
+    /// Has the drive look at its tray, unless that takes time; then what is known must do.
+    pub(crate) fn glance(&self) {
+        if self.job() == 0 && self.known.lock().busy.is_none() {
+            let _ = self.run(GLANCE, GLANCE, |worker| {
+                worker.refresh();
+                Ok(())
+            });
+        }
+    }
+
+    /// Looks at the disc.
+    pub(crate) fn look(&self) -> Result<Seen, Failure> {
+        self.run(PATIENCE, RECOGNITION, |worker| {
+            let data = worker.shared.data().ok();
+            worker.device()?.look(data.as_deref())
+        })
+    }
+
+    /// Opens or closes the tray.
+    pub(crate) fn move_tray(&self, open: bool) -> Result<(), Failure> {
+        self.run(PATIENCE, LONGEST, move |worker| {
+            let device = worker.device()?;
+            device.forget_disc();
+            let moved = if open {
+                device.drive().eject()
+            } else {
+                device.drive().load()
+            };
+            worker.refresh();
+            moved.map_err(|error| crate::errors::drive(&error))
+        })
+    }
+
+    /// Has the drive's thread do something short: begun within `start`, ended within `end` after that.
+    fn run<T: Send + 'static>(
+        &self,
+        start: Duration,
+        end: Duration,
+        work: impl FnOnce(&mut Worker) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let busy = || Refusal::DriveBusy {
+            drive: self.number,
+            job: self.job(),
+        };
+        if self.job() != 0 {
+            return Err(busy().into());
+        }
+        let (reply, answer) = sync_channel(1);
+        let ticket = Arc::new(Ticket::default());
+        let work = Box::new(move |worker: &mut Worker| {
+            let _ = reply.try_send(work(worker)); // whoever asked may have gone
+        });
+        let silent = || Refusal::DriveSilent(self.number);
+        self.commands
+            .send(Command::Work(ticket.clone(), work))
+            .map_err(|_| silent())?;
+        match answer.recv_timeout(start) {
+            Ok(result) => return result,
+            Err(RecvTimeoutError::Timeout) if ticket.leave() => return Err(busy().into()),
+            Err(RecvTimeoutError::Disconnected) => return Err(busy().into()),
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+        answer
+            .recv_timeout(end)
+            .map_err(|_| if end < LONGEST { busy() } else { silent() })?
+    }
+
+    /// Reads blocks for a reader, at most [`seam::reader::BLOCKS_MAX`].
+    pub(crate) fn read(&self, first: u64, count: u32, generation: u32) -> Result<Vec<u8>, String> {
+        if self.job() != 0 && !self.serving.load(Ordering::Acquire) {
+            return Err(format!("the drive works on job {}", self.job()));
+        }
+        let first = u32::try_from(first).map_err(|_| format!("block {first} is on no disc"))?;
+        let (reply, answer) = sync_channel(1);
+        let blocks = Blocks {
+            first,
+            count,
+            generation,
+            reply,
+        };
+        let gone = || "the drive is gone".to_owned();
+        self.commands.send(Command::Read(blocks)).map_err(|_| gone())?;
+        answer.recv_timeout(READ).map_err(|_| gone())?
+    }
+
+    /// Gives the drive a job; it works off one after the other.
+    pub(crate) fn enqueue(&self, job: &Arc<Job>) -> Result<(), Refusal> {
+        self.commands
+            .send(Command::Job(job.clone()))
+            .map_err(|_| Refusal::DriveSilent(self.number))
+    }
+
+    /// Has the thread look whether it still waits for the right thing.
+    pub(crate) fn wake(&self) {
+        let _ = self.commands.send(Command::Wake);
+    }
+
+    /// The job it works on, 0 for none.
+    pub(crate) fn job(&self) -> u64 {
+        self.job.load(Ordering::Acquire)
+    }
+
+    fn begin_job(&self, job: u64) {
+        self.job.store(job, Ordering::Release);
+    }
+
+    fn end_job(&self) {
+        self.job.store(0, Ordering::Release);
+    }
+
+    fn serve(&self, serving: bool) {
+        self.serving.store(serving, Ordering::Release);
+    }
+
+    fn busy(&self) -> Busy<'_> {
+        let mut known = self.known.lock();
+        let outermost = known.busy.is_none();
+        known.busy.get_or_insert_with(Instant::now);
+        Busy {
+            drive: self,
+            outermost,
+        }
+    }
+
+    fn introduce(&self, identity: &mmc::Identity) {
+        let drive = &mut self.known.lock().drive;
+        drive.vendor = identity.vendor.as_str().into();
+        drive.product = identity.product.as_str().into();
+        drive.revision = identity.revision.as_str().into();
+        drive.serial = identity.serial.as_str().into();
+    }
+
+    fn note(&self, state: Label, media: Option<mmc::Profile>) {
+        let drive = &mut self.known.lock().drive;
+        drive.state = state;
+        drive.media = media.map_or(Label::default(), |profile| Label::new(profile.0, profile.name()));
+    }
+
+    fn fail(&self, failure: &Failure) {
+        self.known.lock().drive.state = Label::new(state::FAILED.0, failure.what.clone());
+    }
+}

@@ -1,0 +1,374 @@
+//! Why the vault refuses, and how each reason is told: code, cause, remedy.
+
+use wire::{Failure, FailureCode, PathError, Role};
+
+use crate::catalog::CatalogError;
+
+/// Every refusal of the vault that is not the drive's or the image's.
+#[derive(Debug, displaydoc::Display, thiserror::Error)]
+pub(crate) enum Refusal {
+    /// another session holds the box
+    Held(String),
+    /// {0}
+    OutOfOrder(&'static str),
+    /// version {0} is not spoken here
+    BadVersion(u16),
+    /// the session's role, {0}, may not do this
+    NotPermitted(Role),
+    /// `{path}`: {why}
+    BadPath {
+        /// Shown readably.
+        path: String,
+        /// What is wrong with it.
+        why: PathError,
+    },
+    /// `{0}`: a component of the path is a file or a symbolic link, not a directory
+    NotADirectory(String),
+    /// `{0}` is there already
+    Exists(String),
+    /// `{0}` is not a kind of entry this box knows
+    UnknownEntry(String),
+    /// `{0}` is no file
+    NotAFile(String),
+    /// there is no {0}
+    NotFound(String),
+    /// the bytes of tree {0} are no longer on the data partition
+    TreeOnDisc(u64, String),
+    /// tree {tree} is {state}
+    TreeNotOpen {
+        /// Its number.
+        tree: u64,
+        /// What it is instead of open.
+        state: &'static str,
+    },
+    /// {needed} bytes do not fit: the data partition has {free} bytes left for files
+    NoSpace {
+        /// What should be stored.
+        needed: u64,
+        /// What may still be used.
+        free: u64,
+    },
+    /// the data partition is full
+    Full,
+    /// `{path}` arrived with {got} bytes instead of {expected}
+    WrongSize {
+        /// Shown readably.
+        path: String,
+        /// As its entry said.
+        expected: u64,
+        /// As stored.
+        got: u64,
+    },
+    /// there is no data partition
+    NoData(String),
+    /// the catalog failed: {0}
+    Catalog(#[from] CatalogError),
+    /// the data partition failed while {doing}: {why}
+    Storage {
+        /// What was tried.
+        doing: &'static str,
+        /// What the system says.
+        why: rustix::io::Errno,
+    },
+    /// job {0} is not finished
+    JobRuns(u64),
+    /// drive {drive} works on job {job}
+    DriveBusy {
+        /// Its number.
+        drive: u32,
+        /// 0 when it is busy with something else.
+        job: u64,
+    },
+    /// drive {0} does not answer
+    DriveSilent(u32),
+    /// the label has {0} characters
+    LabelTooLong(usize),
+    /// the session follows {0} jobs already
+    TooManyWatches(usize),
+    /// the box is stopping
+    Stopping,
+    /// the box has no thread for this: {0}
+    NoThread(std::io::Error),
+    /// the disc in the drive is blank
+    Blank,
+    /// the disc's reader could not be started: {0}
+    NoReader(std::io::Error),
+    /// the disc's reader ended while it worked
+    ReaderDied,
+    /// the disc's reader gave no answer for a long time
+    ReaderSilent,
+    /// the disc cannot be read: {0}
+    Unreadable(String),
+}
+
+impl Refusal {
+    fn code(&self) -> FailureCode {
+        match self {
+            Self::Held(_) | Self::JobRuns(_) => FailureCode::Busy,
+            Self::OutOfOrder(_) => FailureCode::OutOfOrder,
+            Self::BadVersion(_) => FailureCode::BadVersion,
+            Self::NotPermitted(_) => FailureCode::NotPermitted,
+            Self::BadPath { .. } | Self::NotADirectory(_) => FailureCode::BadPath,
+            Self::Exists(_) | Self::TreeNotOpen { .. } => FailureCode::Exists,
+            Self::NotFound(_) | Self::TreeOnDisc(..) => FailureCode::NotFound,
+            Self::NoSpace { .. } | Self::Full => FailureCode::NoSpace,
+            Self::WrongSize { .. } => FailureCode::DigestMismatch,
+            Self::Blank | Self::UnknownEntry(_) | Self::NotAFile(_) | Self::LabelTooLong(_) => {
+                FailureCode::Unsupported
+            }
+            Self::NoData(_) | Self::Stopping | Self::NoReader(_) | Self::NoThread(_) => {
+                FailureCode::Unavailable
+            }
+            Self::TooManyWatches(_) => FailureCode::TooManyConnections,
+            Self::Catalog(_) | Self::Storage { .. } => FailureCode::Internal,
+            Self::DriveBusy { .. } => FailureCode::DriveBusy,
+            Self::DriveSilent(_) => FailureCode::DriveFailed,
+            Self::ReaderDied | Self::ReaderSilent | Self::Unreadable(_) => FailureCode::ReadFailed,
+        }
+    }
+
+    fn cause(&self) -> String {
+        match self {
+            Self::Held(holder) => holder.clone(),
+            Self::NoData(why) => why.clone(),
+            Self::TreeOnDisc(_, disc) => {
+                format!("the tree was archived on disc {disc} and made room for others")
+            }
+            Self::NoSpace { .. } | Self::Full => "a part of the partition is kept for the catalog".into(),
+            Self::WrongSize { .. } => {
+                "the file changed while it was sent, or bytes were lost on the way".into()
+            }
+            Self::Catalog(_) | Self::Storage { .. } => {
+                "the disk of the data partition may be failing or full".into()
+            }
+            Self::JobRuns(_) => "a burn outranks everything else".into(),
+            Self::DriveSilent(_) => "the drive is hung, or its cable or power is loose".into(),
+            Self::ReaderDied | Self::ReaderSilent => {
+                "the disc may be damaged or written by a program with its own rules".into()
+            }
+            Self::Blank => "nothing was burned on it yet".into(),
+            _ => String::new(),
+        }
+    }
+
+    fn remedy(&self) -> &'static str {
+        match self {
+            Self::Held(_) => "wait until that session is closed; looking is always possible",
+            Self::OutOfOrder(_) => "the client is at fault: update it",
+            Self::BadVersion(_) => "use a client that speaks the version of the greeting or a lower one",
+            Self::NotPermitted(_) => "ask for a role that may",
+            Self::BadPath { .. } => "rename it",
+            Self::NotADirectory(_) | Self::Exists(_) => {
+                "send each name once, and only directories with names in them"
+            }
+            Self::UnknownEntry(_) => "only files, directories and symbolic links are archived",
+            Self::NotAFile(_) => "name a regular file",
+            Self::NotFound(_) => "list what there is",
+            Self::TreeOnDisc(..) => "insert that disc and read from its drive",
+            Self::TreeNotOpen { .. } => "put into a new tree",
+            Self::NoSpace { .. } | Self::Full => "burn what is there or put less; nothing else was harmed",
+            Self::WrongSize { .. } => "send it again",
+            Self::NoData(_) => "attach a disk with a partition named spindle-data and restart the box",
+            Self::Catalog(_) | Self::Storage { .. } => {
+                "look at the box's log, then check or replace that disk"
+            }
+            Self::JobRuns(_) => "wait until the job has ended",
+            Self::DriveBusy { .. } => "wait until the drive is free, or use another",
+            Self::DriveSilent(_) => "check the drive; switching the box off and on resets it",
+            Self::LabelTooLong(_) => "use at most 32 characters",
+            Self::TooManyWatches(_) => "follow fewer jobs at once",
+            Self::Stopping => "connect again when the box is up",
+            Self::Blank => "insert the disc you mean",
+            Self::NoThread(_) | Self::NoReader(_) => "try again; look at the box's log if it stays so",
+            Self::ReaderDied | Self::ReaderSilent | Self::Unreadable(_) => {
+                "clean the disc, try another drive, or look at the disc with another system"
+            }
+        }
+    }
+}
+
+/// A text with strangers' words in it, cut so that it fits every message.
+pub(crate) fn bounded(mut text: String) -> String {
+    const MAX: usize = 1000;
+    if text.len() > MAX {
+        text.truncate(text.floor_char_boundary(MAX));
+        text.push('…');
+    }
+    text
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Failure::new(
+            refusal.code(),
+            bounded(refusal.to_string()),
+            refusal.cause(),
+            refusal.remedy(),
+        )
+    }
+}
+
+impl From<CatalogError> for Failure {
+    fn from(error: CatalogError) -> Self {
+        Refusal::from(error).into()
+    }
+}
+
+/// What a caller hears of a job that a restart ended.
+pub(crate) fn interrupted(job: u64) -> Failure {
+    Failure::new(
+        FailureCode::Interrupted,
+        format!("job {job} was interrupted"),
+        "the box restarted before it was finished",
+        "the tree is kept: burn it again on a blank disc; do not trust the disc that was in the drive",
+    )
+}
+
+/// What is said of a reader that died after it had delivered something.
+pub(crate) const READER_DIED_MIDWAY: &str = "its reader ended in the middle of the answer";
+
+/// What the drive or the disc could not do.
+pub(crate) fn drive(error: &mmc::Error) -> Failure {
+    use mmc::Error;
+    let code = match error {
+        Error::NoDisc => FailureCode::NoDisc,
+        Error::TooLarge { .. } => FailureCode::TooBig,
+        Error::Finalised | Error::OpenTrack { .. } | Error::PseudoOverwrite => FailureCode::NotAppendable,
+        Error::CannotWrite { .. } | Error::BlockSize(_) | Error::NotAnOpticalDrive { .. } => {
+            FailureCode::Unsupported
+        }
+        Error::WriteFailed { .. }
+        | Error::Displaced { .. }
+        | Error::AddressUnknown
+        | Error::BurnInterrupted { .. }
+        | Error::CloseUnfinished { .. } => FailureCode::WriteFailed,
+        Error::Unreadable { .. } => FailureCode::ReadFailed,
+        Error::WrongLength { .. } | Error::Incomplete { .. } | Error::Failed => FailureCode::Internal,
+        _ => FailureCode::DriveFailed,
+    };
+    let what = match error {
+        Error::TooLarge { needed, free } => format!(
+            "the image needs {needed} blocks ({} bytes) with padding and reserve, the disc has {free} blocks \
+             ({} bytes) free",
+            u64::from(*needed) * wire::BLOCK_SIZE,
+            u64::from(*free) * wire::BLOCK_SIZE,
+        ),
+        other => other.to_string(),
+    };
+    Failure::new(code, what, error.cause(), error.remedy())
+}
+
+/// How the drive's cache was kept out of the comparison.
+pub(crate) fn defeat(defeat: mmc::CacheDefeat) -> String {
+    use mmc::CacheDefeat;
+    match defeat {
+        CacheDefeat::Reloaded => "cache defeated: the disc was taken out and in again".into(),
+        CacheDefeat::Flooded { blocks } => {
+            format!("cache defeated: the disc was stopped and {blocks} blocks were read from elsewhere on it")
+        }
+        CacheDefeat::ForcedAccess => {
+            "cache defeated: the disc was stopped and every read forced to the medium".into()
+        }
+        CacheDefeat::Restarted => {
+            "the disc was stopped and started; this drive offers nothing better against its cache".into()
+        }
+    }
+}
+
+/// A burn as a new disc wants a blank one.
+pub(crate) fn not_blank(profile: mmc::Profile) -> Failure {
+    Failure::new(
+        FailureCode::NotBlank,
+        format!("the {profile} in the drive is not blank"),
+        "a new disc was asked for, and this one has something on it; nothing was written",
+        "insert a blank disc",
+    )
+}
+
+/// All a verification could compare with is missing.
+pub(crate) fn nothing_to_compare() -> Failure {
+    Failure::new(
+        FailureCode::Unsupported,
+        "there is nothing to compare this disc with",
+        "it was not burned by this box, or its digests are gone, and it has no .spindle/SHA256SUMS",
+        "the remarks say how many of its blocks can be read; compare its files with their source",
+    )
+}
+
+/// Read back is not what was written.
+pub(crate) fn differs(block: u32, count: u32) -> Failure {
+    Failure::new(
+        FailureCode::VerifyFailed,
+        format!("the {count} blocks from block {block} read back differently from how they were burned"),
+        "the disc or the drive is bad, or something else wrote on it",
+        "do not trust this disc: burn again on another, and check the drive if that fails too",
+    )
+}
+
+/// Files on the disc are not what its own list says.
+pub(crate) fn files_differ(count: usize, first: &str) -> Failure {
+    Failure::new(
+        FailureCode::VerifyFailed,
+        bounded(format!("{count} findings on the disc, the first: {first}")),
+        "the disc is damaged, or was changed after its digests were written",
+        "clean the disc and verify again, also in another drive; the remarks name the findings",
+    )
+}
+
+/// Somebody can still write into a frozen tree.
+pub(crate) fn writer_lingers(path: &str) -> Failure {
+    Failure::new(
+        FailureCode::Internal,
+        format!("`{path}` is still open for writing"),
+        "a door did not close a file it was granted",
+        "burn again; the tree is kept as it is",
+    )
+}
+
+/// No image can be made of the tree's names.
+pub(crate) fn tree(error: &discfs::TreeError) -> Failure {
+    Failure::new(
+        FailureCode::Unsupported,
+        bounded(error.to_string()),
+        "",
+        "put the tree again without it",
+    )
+}
+
+/// No image can be made of the tree.
+pub(crate) fn plan(error: &discfs::PlanError) -> Failure {
+    let code = match error {
+        discfs::PlanError::ImageTooLarge(_) => FailureCode::TooBig,
+        _ => FailureCode::Unsupported,
+    };
+    Failure::new(
+        code,
+        bounded(error.to_string()),
+        "the disc's file systems have their limits",
+        "put the tree again without it",
+    )
+}
+
+/// The image could not be produced.
+pub(crate) fn pass(error: &discfs::PassError) -> Failure {
+    let code = match error {
+        discfs::PassError::Changed(_) => FailureCode::DigestMismatch,
+        discfs::PassError::Read(_) => FailureCode::Internal,
+    };
+    Failure::new(
+        code,
+        bounded(error.to_string()),
+        "the disk of the data partition may be failing",
+        "do not use this disc; put the tree again, and look at the box's log",
+    )
+}
+
+/// The box made a mistake.
+pub(crate) fn internal(what: &str) -> Failure {
+    Failure::new(
+        FailureCode::Internal,
+        what,
+        "the box made a mistake",
+        "report this with the box's log",
+    )
+}

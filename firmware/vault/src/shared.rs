@@ -1,0 +1,211 @@
+//! What all threads of the vault share.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use rustix::net::Shutdown;
+use seam::Channel;
+
+use crate::Services;
+use crate::catalog::EventRecord;
+use crate::clock::{self, Clock, Verdict};
+use crate::data::Data;
+use crate::drives::Drives;
+use crate::errors::Refusal;
+use crate::hold::Hold;
+use crate::jobs::Jobs;
+use crate::sync::Locked;
+
+/// How long sessions may take to close when the vault stops.
+const FAREWELL: Duration = Duration::from_secs(3);
+
+/// See the module.
+pub(crate) struct Shared {
+    pub name: String,
+    pub firmware: String,
+    pub services: Arc<dyn Services>,
+    pub hold: Hold,
+    pub drives: Drives,
+    pub jobs: Jobs,
+    build_floor: i64,
+    data: Locked<Result<Arc<Data>, String>>,
+    /// Open sessions, with a handle on each one's channel.
+    sessions: Locked<BTreeMap<u64, Channel>>,
+    session_numbers: Locked<Range<u64>>,
+    anchor: Locked<Option<i64>>,
+    stopping: AtomicBool,
+}
+
+impl Shared {
+    pub(crate) fn new(name: String, firmware: String, build_floor: i64, services: Arc<dyn Services>) -> Self {
+        Self {
+            name,
+            firmware,
+            services,
+            hold: Hold::default(),
+            drives: Drives::default(),
+            jobs: Jobs::default(),
+            build_floor,
+            data: Locked::new(Err("the box is still looking for it".into())),
+            sessions: Locked::default(),
+            session_numbers: Locked::new(0..0),
+            anchor: Locked::default(),
+            stopping: AtomicBool::new(false),
+        }
+    }
+
+    /// The data partition, if there is one.
+    pub(crate) fn data(&self) -> Result<Arc<Data>, Refusal> {
+        self.data.lock().clone().map_err(Refusal::NoData)
+    }
+
+    pub(crate) fn set_data(&self, directory: OwnedFd) {
+        match Data::open(directory) {
+            Ok(data) => {
+                let mut anchor = self.anchor.lock();
+                match *anchor {
+                    Some(anchor) => data.remember_anchor(anchor), // set before there was a place to note it
+                    None => *anchor = data.anchor(),
+                }
+                drop(anchor);
+                *self.session_numbers.lock() = 0..0;
+                *self.data.lock() = Ok(Arc::new(data));
+            }
+            Err(refusal) => self.set_no_data(refusal.to_string()),
+        }
+    }
+
+    pub(crate) fn set_no_data(&self, why: String) {
+        eprintln!("data: warning: there is no data partition; {why}");
+        *self.data.lock() = Err(why);
+    }
+
+    /// The box's identity; all zero as long as there is no catalog to remember one.
+    pub(crate) fn box_id(&self) -> [u8; 16] {
+        self.data().map_or([0; 16], |data| data.catalog.box_id())
+    }
+
+    /// Adds an event to the catalog, or at least to the log.
+    pub(crate) fn event(&self, event: &EventRecord) {
+        match self.data() {
+            Ok(data) => data.catalog.event(event),
+            Err(_) => crate::catalog::log(event),
+        }
+    }
+
+    /// Enters a session into the list; `None` when the vault stops.
+    pub(crate) fn enter(&self, channel: Channel) -> Option<u64> {
+        if self.is_stopping() {
+            return None;
+        }
+        let mut numbers = self.session_numbers.lock();
+        if numbers.is_empty()
+            && let Ok(data) = self.data()
+        {
+            match data.catalog.sessions() {
+                Ok(range) => *numbers = range,
+                Err(error) => eprintln!("sessions: warning: their numbers may repeat: {error}"),
+            }
+        }
+        if numbers.is_empty() {
+            *numbers = numbers.end.max(1)..u64::MAX; // nothing remembers them
+        }
+        let open = self.sessions.lock();
+        let number = numbers.find(|number| !open.contains_key(number))?;
+        drop(open);
+        self.sessions.change(|sessions| sessions.insert(number, channel));
+        Some(number)
+    }
+
+    /// Takes a session out of the list.
+    pub(crate) fn leave(&self, session: u64) {
+        self.hold.release(session);
+        self.sessions.change(|sessions| sessions.remove(&session));
+    }
+
+    pub(crate) fn session_count(&self) -> usize {
+        self.sessions.lock().len()
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+
+    /// Whether nobody has set the clock since the box was started.
+    pub(crate) fn clock_is_unset(&self) -> bool {
+        self.anchor.lock().is_none()
+    }
+
+    /// Judges a client's clock and sets the box's by it where that is right; every step is recorded.
+    /// Returns the clock before and after.
+    pub(crate) fn meet_clock(&self, asked: wire::Time, admin: bool, who: &str) -> (wire::Time, wire::Time) {
+        let since_start = i64::try_from(clock::since_start().as_secs()).unwrap_or(i64::MAX);
+        let mut anchor = self.anchor.lock();
+        let before = clock::now();
+        let judge = Clock {
+            build_floor: self.build_floor,
+            anchor: *anchor,
+        };
+        let verdict = judge.judge(before.seconds, since_start, asked.seconds, admin);
+        if verdict == Verdict::Set
+            && let Err(error) = self.services.set_clock(asked)
+        {
+            eprintln!("clock: warning: it cannot be set: {error}");
+            return (before, before);
+        }
+        let after = if verdict == Verdict::Set { asked } else { before };
+        // The first clock that is believed, and every one an admin brings, is the anchor; also one that
+        // agreed, since somebody vouched for it then.
+        let vouched = after.seconds.saturating_sub(since_start);
+        let moved = anchor.is_none_or(|anchor| admin && clock::differ(anchor, vouched));
+        let remember = verdict != Verdict::Refuse && moved;
+        if remember {
+            *anchor = Some(vouched);
+        }
+        drop(anchor); // nobody else waits for the catalog
+        if remember && let Ok(data) = self.data() {
+            data.remember_anchor(vouched);
+        }
+        let told = match verdict {
+            Verdict::Keep => return (before, after),
+            Verdict::Set => "set the clock to",
+            Verdict::Refuse => "is not believed, too far off, with the clock at",
+        };
+        let (new, old) = (asked.seconds, before.seconds);
+        self.event(&EventRecord::note(
+            "clock",
+            format!("{who} {told} {new}; it was {old}"),
+        ));
+        (before, after)
+    }
+
+    /// Takes every lock a request may wait for, and one look into the catalog.
+    pub(crate) fn pulse(&self) {
+        drop(self.session_numbers.lock());
+        drop(self.anchor.lock());
+        self.hold.is_taken();
+        self.session_count();
+        self.jobs.active();
+        self.drives.all();
+        if let Ok(data) = self.data() {
+            let _ = data.catalog.tree(0);
+        }
+    }
+
+    pub(crate) fn shutdown(&self) {
+        self.stopping.store(true, Ordering::Release);
+        self.drives.stop();
+        for channel in self.sessions.lock().values() {
+            let _ = rustix::net::shutdown(channel, Shutdown::Both);
+        }
+        drop(
+            self.sessions
+                .wait_while(FAREWELL, |sessions| !sessions.is_empty()),
+        );
+        *self.data.lock() = Err("the box is stopping".into());
+    }
+}

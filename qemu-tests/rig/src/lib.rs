@@ -1,0 +1,31 @@
+//! Boots boxes and peers, and holds the tests that need them.
+//!
+//! - [`Machine`] is a box in QEMU: the real kernel and executable, a [`Burner`] behind iSCSI, a data disk,
+//!   a NIC on a user network, the serial console.
+//! - [`Native`] is the same doors, vault and reader in this process, with the burner behind an in-process
+//!   transport: for quick tests and benchmarks.
+//! - [`Spindle`] runs the real command line; [`foreign`] opens discs with programs nobody here wrote.
+//!
+//! Where the built artifacts lie is told by the environment, see [`Artifacts`]; `cargo xtask test` sets it. A missing
+//! artifact or program fails the test that needs it. Every wait has a limit; `SPINDLE_TIMEOUT_MULTIPLIER` stretches
+//! all of them for slow machines.
+
+mod artifacts;
+mod burners;
+pub mod foreign;
+mod machine;
+mod native;
+mod patience;
+mod scratch;
+mod serial;
+mod spindle;
+pub mod tree;
+
+pub use artifacts::Artifacts;
+pub use burners::{Burner, InProcess};
+pub use machine::{Machine, MachineOptions};
+pub use native::Native;
+pub use patience::{patience, until};
+pub use scratch::Scratch;
+pub use serial::Serial;
+pub use spindle::{Ran, Spindle};

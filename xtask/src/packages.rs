@@ -1,0 +1,56 @@
+//! The Debian 12 packages this repository builds and proves with, and why each is there.
+
+/// One package.
+#[derive(Debug, Clone, Copy)]
+pub struct Package {
+    /// Its name in Debian 12 (bookworm).
+    pub name: &'static str,
+    /// What it is needed for.
+    pub reason: &'static str,
+}
+
+const fn package(name: &'static str, reason: &'static str) -> Package {
+    Package { name, reason }
+}
+
+/// Everything needed, in the order of use.
+pub const PACKAGES: &[Package] = &[
+    // The kernel.
+    package("linux-source-6.12", "the kernel's source"),
+    package("gcc", "the kernel's compiler, and the linker of everything else"),
+    package("libc6-dev", "the C library the static executable contains"),
+    package("make", "the kernel's build"),
+    package("flex", "the kernel's configuration parser"),
+    package("bison", "the kernel's configuration parser"),
+    package("bc", "the kernel's time constants"),
+    package(
+        "libelf-dev",
+        "objtool, which checks the kernel's stack traces and return paths",
+    ),
+    package("xz-utils", "unpacks the kernel's source"),
+    package("zstd", "packs the kernel"),
+    // Disks.
+    package("e2fsprogs", "makes and checks the data partition"),
+    package("gdisk", "a second opinion on partition tables"),
+    // Boxes in QEMU and the emulated burner.
+    package("qemu-system-x86", "boots boxes"),
+    package(
+        "qemu-block-extra",
+        "the iSCSI client that puts the emulated burner behind scsi-generic",
+    ),
+    package(
+        "libiscsi-bin",
+        "a foreign iSCSI client to prove the emulated burner with",
+    ),
+    // Readers nobody here wrote.
+    package("p7zip-full", "reads UDF"),
+    package("xorriso", "reads ISO 9660 with Rock Ridge"),
+    package(
+        "libarchive-tools",
+        "reads ISO 9660 and initramfs archives (bsdtar)",
+    ),
+    package(
+        "genisoimage",
+        "makes discs in a foreign hand, for the reader and as a measure of speed",
+    ),
+];
