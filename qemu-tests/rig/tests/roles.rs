@@ -38,7 +38,7 @@ fn the_burn_outlives_net_doors_and_a_reader() -> Result<()> {
     ready
         .burner
         .drive
-        .control(|drive| drive.faults().arm(common::slow_writes(100)));
+        .control(|drive| drive.faults().arm(common::slow_writes(40)));
     let starter = std::thread::spawn(move || {
         common::session(address)?
             .burn(BURN, |_| {})
@@ -112,7 +112,7 @@ fn a_vault_that_dies_in_a_burn_says_so_afterwards() -> Result<()> {
     ready
         .burner
         .drive
-        .control(|drive| drive.faults().arm(common::slow_writes(100)));
+        .control(|drive| drive.faults().arm(common::slow_writes(40)));
     let starter = std::thread::spawn(move || {
         common::session(address)?
             .burn(BURN, |_| {})
