@@ -6,7 +6,8 @@ use std::fs;
 
 use anyhow::{Context, Result, ensure};
 use client::SourceTree;
-use rig::{Scratch, Spindle, patience, tree, until};
+use doors::Limits;
+use rig::{Artifacts, Burner, Native, Scratch, Spindle, patience, tree, until};
 use wire::{Burn, Outcome, Source};
 
 const BURN: Burn = Burn {
@@ -18,7 +19,7 @@ const BURN: Burn = Burn {
 
 /// Sends a small tree.
 fn put(address: std::net::SocketAddr, scratch: &Scratch, bytes: u64) -> Result<u64> {
-    let source = scratch.join("source");
+    let source = scratch.join(&format!("source-{bytes}"));
     fs::create_dir_all(&source)?;
     tree::sample(&source, 20, bytes)?;
     let source = SourceTree::walk([format!("{}/", source.display())])?;
@@ -28,22 +29,45 @@ fn put(address: std::net::SocketAddr, scratch: &Scratch, bytes: u64) -> Result<u
         .tree)
 }
 
+/// Entries on the disc in the second drive, through a reader.
+fn entries_on_second_disc(address: std::net::SocketAddr) -> Result<u64> {
+    let mut entries = 0;
+    common::session(address)?.list(Source::Disc(1), b"", u32::MAX, |_| entries += 1)?;
+    Ok(entries)
+}
+
 #[test]
 fn the_burn_outlives_net_doors_and_a_reader() -> Result<()> {
-    let mut ready = common::boot("roles-burn", true, Some(common::SMALL_DISC), 1024)?;
-    let address = ready.machine.control();
-    common::wait_drive(address)?;
-    put(address, &ready.scratch, 24_000_000)?;
+    let scratch = Scratch::new("roles-burn")?;
+    let small = Some(common::SMALL_DISC);
+    let burner = Burner::with_disc("first", &burner::BD_R, &scratch.join("disc"), small)?;
+    // A second drive with a disc to read, burned by the same vault in this process.
+    let second = Burner::with_disc("second", &burner::BD_R, &scratch.join("disc-2"), small)?;
+    let native = Native::start(
+        &scratch.join("native"),
+        vec![Box::new(second.transport())],
+        Limits::default(),
+    )?;
+    common::wait_drive(native.control())?;
+    put(native.control(), &scratch, 1_000_000)?;
+    let ended = common::session(native.control())?.burn(BURN, |_| {})?;
+    ensure!(ended.outcome.number == Outcome::Archived.number(), "{ended:?}");
+    native.vault.shutdown();
+
+    let artifacts = Artifacts::from_environment()?;
+    let mut machine = common::start(&artifacts, true, &scratch, &[&burner, &second], 1024)?;
+    let address = machine.control();
+    put(address, &scratch, 24_000_000)?;
+    until("both drives", patience(20), || {
+        let drives = common::session(address)?.drives()?.drives;
+        Ok((drives.iter().filter(|drive| !drive.product.is_empty()).count() == 2).then_some(()))
+    })?;
     // The burn is held up while it writes, so that the roles die in the midst of it.
-    ready
-        .burner
+    burner
         .drive
         .control(|drive| drive.faults().arm(common::slow_writes(40)));
-    let starter = std::thread::spawn(move || {
-        common::session(address)?
-            .burn(BURN, |_| {})
-            .map_err(anyhow::Error::from)
-    });
+    let starter =
+        std::thread::spawn(move || Ok::<_, anyhow::Error>(common::session(address)?.burn(BURN, |_| {})?));
     let job = until("the job", patience(30), || {
         let jobs = common::session(address)?.jobs()?;
         Ok(jobs
@@ -51,25 +75,34 @@ fn the_burn_outlives_net_doors_and_a_reader() -> Result<()> {
             .filter(|job| job.state.text == "writing")
             .map(|job| job.job))
     })?;
-    for role in ["net", "doors", "reader"] {
-        let from = ready.machine.serial.type_line(&format!("kill {role}"))?;
-        ready
-            .machine
-            .serial
-            .expect_after(from, "init: fault: ", patience(10))?;
-        // The box is there again, and the job with it.
+    ensure!(
+        entries_on_second_disc(address)? > 20,
+        "the second disc is not read during the burn"
+    );
+    for (role, count) in [("reader", 1), ("net", 1), ("doors", 1)] {
+        let from = machine.serial.type_line(&format!("kill {role}"))?;
+        machine.serial.expect_after(
+            from,
+            &format!("init: fault: killed {count} of {role}"),
+            patience(10),
+        )?;
+        // The box is there again, the job with it, and the other disc is read by a new reader.
         until("the box after the kill", patience(30), || {
-            Ok(common::session(address)
-                .and_then(|mut session| Ok(session.jobs()?))
-                .ok())
+            Ok(entries_on_second_disc(address).ok())
         })
         .with_context(|| format!("after {role} was killed"))?;
     }
+    let jobs = common::session(address)?.jobs()?;
+    ensure!(
+        jobs.iter().any(|job| job.state.text == "writing"),
+        "the burn ended too early to prove anything: {jobs:?}"
+    );
     // The client that started it lost its connection; another follows the job to its good end.
     ensure!(
         starter.join().is_ok_and(|result| result.is_err()),
         "the first client's connection survived net"
     );
+    burner.drive.control(|drive| drive.faults().disarm());
     let ended = common::session(address)?.watch(job, |_| {})?;
     ensure!(ended.outcome.number == Outcome::Archived.number(), "{ended:?}");
     Ok(())

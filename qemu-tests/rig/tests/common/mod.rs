@@ -1,6 +1,8 @@
 //! What the tests share: a client of raw bytes, and boxes made ready.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub mod place;
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
@@ -11,9 +13,14 @@ use rig::{Artifacts, Burner, Machine, MachineOptions, Scratch, patience};
 use wire::frame::{HEADER_SIZE, Header};
 use wire::{Answer, CHANNEL_CLEAR, FailureCode, GREETING_SIZE, Greeting, Hello, Reply, Request, Role, Time};
 
-/// Opens a session as the client library does.
+/// Opens a session as the client library does, but takes a silent box for lost sooner: QEMU's user network keeps
+/// a connection whose other end forgot it.
 pub fn session(address: SocketAddr) -> Result<Connection> {
-    Ok(Connection::open(&address.to_string(), &Options::default())?)
+    let options = Options {
+        silence_timeout: patience(15),
+        ..Options::default()
+    };
+    Ok(Connection::open(&address.to_string(), &options)?)
 }
 
 /// A connection that says what it is told, right or wrong.
@@ -139,7 +146,7 @@ pub fn boot(name: &str, faults: bool, disc: Option<u32>, data_mebibytes: u64) ->
         Some(blocks) => Burner::with_disc(name, &burner::BD_R, &scratch.join("disc"), Some(blocks))?,
         None => Burner::empty(name)?,
     };
-    let machine = start(&artifacts, faults, &scratch, &burner, data_mebibytes)?;
+    let machine = start(&artifacts, faults, &scratch, &[&burner], data_mebibytes)?;
     Ok(Ready {
         machine,
         burner,
@@ -148,11 +155,12 @@ pub fn boot(name: &str, faults: bool, disc: Option<u32>, data_mebibytes: u64) ->
     })
 }
 
-fn start(
+/// Boots a box with these burners, its data disk and log in the scratch folder.
+pub fn start(
     artifacts: &Artifacts,
     faults: bool,
     scratch: &Scratch,
-    burner: &Burner,
+    burners: &[&Burner],
     data_mebibytes: u64,
 ) -> Result<Machine> {
     let chosen: BoxArtifacts = match faults {
@@ -170,7 +178,7 @@ fn start(
         &scratch.join("serial.log"),
     );
     options.data = Some(data);
-    let mut machine = Machine::start(&options, &[burner])?;
+    let mut machine = Machine::start(&options, burners)?;
     machine.wait_ready()?;
     Ok(machine)
 }
