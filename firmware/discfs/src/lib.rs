@@ -2,13 +2,15 @@
 //!
 //! An image is a value: [`plan`] computes from a [`Tree`] and [`Options`] where everything will lie, and
 //! from then on any range of blocks can be produced on demand, in any order, byte-identical each time
-//! ([`Image::read`]). A burn is one [`Pass`] over it. The disc carries ISO 9660 with Rock Ridge and UDF
-//! 1.02 over the same file extents, and `.spindle/SHA256SUMS` at its end; docs/discfs.md describes it.
+//! ([`Image::read`]). A burn is one [`Pass`] over it. The disc carries ISO 9660 with Rock Ridge and Joliet, and UDF
+//! 1.02 or 2.01, over the same file extents, and `.spindle/SHA256SUMS` at its end; docs/discfs.md describes it.
+//!
+//! A further session of a disc describes the merged tree anew: [`Revision`] takes what is recorded and changes it.
 //!
 //! [`Volume`] reads discs written by anyone. Every field of such a disc is taken to be hostile: it is read
 //! through one checked view, all lengths and counts are bounded, and no extent leaves the disc.
 //!
-//! Limits now: files below 4 GiB, one session, UDF partitions of type 1 without VAT, sparing or metadata.
+//! Limits now: UDF partitions of type 1 without VAT, sparing or metadata.
 //!
 //! Standards cited: ECMA-119 (ISO 9660), IEEE P1281 (SUSP), IEEE P1282 (Rock Ridge, RRIP), ECMA-167 and
 //! OSTA UDF 1.02 to 2.01.
@@ -21,16 +23,19 @@ extern crate std;
 mod author;
 mod digests;
 mod read;
+mod revision;
 mod structure;
 mod tag;
 mod time;
 mod tree;
 
-pub use author::{Content, ContentError, Image, Options, Pass, PassError, PlanError, ReadError, plan};
+pub use author::{Content, ContentError, Format, Image, Options, Pass, PassError, PlanError, ReadError};
+pub use author::{FRONT_BLOCKS, UdfRevision, plan};
 pub use digests::{DIGESTS_PATH, DigestLine, parse_digest_line};
 pub use read::{BlockSource, Directory, DiscError, Node, NodeKind, SourceError, View, Volume, WalkLimits};
+pub use revision::Revision;
 pub use time::Time;
-pub use tree::{Attributes, FileId, Kind, NodeId, Tree, TreeError};
+pub use tree::{Attributes, DiscExtent, FileId, Kind, NodeId, Tree, TreeError};
 
 /// Bytes in a block, of which all addresses and lengths of an image are multiples.
 pub const BLOCK: usize = 2048;

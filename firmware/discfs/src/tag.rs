@@ -26,13 +26,14 @@ pub(crate) mod id {
     pub const EXTENDED_FILE_ENTRY: u16 = 266;
 }
 
-/// Puts the tag before a descriptor whose body is complete; `length` counts both.
-pub(crate) fn seal(descriptor: &mut [u8], id: u16, location: u32, length: usize) {
+/// Puts the tag before a descriptor whose body is complete; `length` counts both. The
+/// version is that of the standard: 2 for NSR02, 3 for NSR03 (3/7.2.2).
+pub(crate) fn seal(descriptor: &mut [u8], id: u16, version: u8, location: u32, length: usize) {
     let body = descriptor.get(TAG..length).unwrap_or_default();
     let mut tag = [0; TAG];
     let mut out = Cursor::new(&mut tag);
     out.le16(id);
-    out.le16(2); // descriptor version: NSR02
+    out.le16(u16::from(version));
     out.le16(0); // checksum, below
     out.le16(1); // serial number
     out.le16(CRC.checksum(body));

@@ -25,6 +25,15 @@ pub struct FileId(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NodeId(pub(crate) u32);
 
+/// A run of blocks of a disc that holds bytes of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DiscExtent {
+    /// First block, counted from the start of the disc.
+    pub block: u32,
+    /// Bytes: whole blocks in all but the last extent of a file.
+    pub bytes: u64,
+}
+
 /// Owner, permissions and time of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Attributes {
@@ -50,6 +59,15 @@ pub enum Kind<'a> {
         size: u64,
         /// Whose bytes.
         file: FileId,
+    },
+    /// A file that an earlier session of the disc has recorded; it is described again, not written.
+    Recorded {
+        /// As for [`Kind::File`], but the numbers of recorded files are their own.
+        file: FileId,
+        /// Where its bytes are, in their order.
+        extents: &'a [DiscExtent],
+        /// SHA-256 of its bytes; without it the digest list does not name the file.
+        digest: Option<[u8; 32]>,
     },
     /// A symbolic link.
     Symlink {
@@ -77,6 +95,8 @@ pub enum TreeError {
     NoParent(String),
     /// `{0}`: the target of a symbolic link is empty or holds a zero byte
     BadTarget(String),
+    /// `{0}`: an extent of a recorded file is empty, or ends within a block before the last; copy the file
+    BadExtents(String),
     /// `{0}`: more entries or bytes of names than one tree can hold; divide it over several discs
     TooMany(String),
 }
@@ -84,8 +104,18 @@ pub enum TreeError {
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Content {
     Directory,
-    File { size: u64, file: FileId },
-    Symlink { target: Range<u32> },
+    File {
+        size: u64,
+        file: FileId,
+    },
+    Recorded {
+        file: FileId,
+        extents: Range<u32>,
+        digest: Option<[u8; 32]>,
+    },
+    Symlink {
+        target: Range<u32>,
+    },
     DigestList,
 }
 
@@ -104,6 +134,8 @@ pub(crate) struct Record {
 pub struct Tree {
     bytes: Vec<u8>,
     records: Vec<Record>,
+    /// Where recorded files lie.
+    extents: Vec<DiscExtent>,
     /// Directories by parent and name, kept only for those added with [`Tree::add_path`].
     paths: BTreeMap<(u32, Box<[u8]>), u32>,
 }
@@ -118,6 +150,7 @@ impl Tree {
         let mut tree = Self {
             bytes: Vec::new(),
             records: Vec::new(),
+            extents: Vec::new(),
             paths: BTreeMap::new(),
         };
         let own = Attributes {
@@ -174,9 +207,21 @@ impl Tree {
         if matches!(kind, Kind::Symlink { target } if target.is_empty() || target.contains(&0)) {
             return refuse(self, TreeError::BadTarget);
         }
+        if matches!(kind, Kind::Recorded { extents, .. } if !are_whole(extents)) {
+            return refuse(self, TreeError::BadExtents);
+        }
         let content = match kind {
             Kind::Directory => Some(Content::Directory),
             Kind::File { size, file } => Some(Content::File { size, file }),
+            Kind::Recorded {
+                file,
+                extents,
+                digest,
+            } => self.keep_extents(extents).map(|extents| Content::Recorded {
+                file,
+                extents,
+                digest,
+            }),
             Kind::Symlink { target } => self.keep(target).map(|target| Content::Symlink { target }),
         };
         match content.and_then(|content| self.push(parent.0, name, attributes, content)) {
@@ -244,6 +289,12 @@ impl Tree {
             .unwrap_or_default()
     }
 
+    pub(crate) fn extents(&self, range: &Range<u32>) -> &[DiscExtent] {
+        self.extents
+            .get(range.start as usize..range.end as usize)
+            .unwrap_or_default()
+    }
+
     /// The path of a node in readable form, for messages.
     pub(crate) fn path(&self, node: u32) -> String {
         let mut components = Vec::new();
@@ -285,6 +336,22 @@ impl Tree {
         Some(start..end)
     }
 
+    /// Keeps extents, those that follow each other as one.
+    fn keep_extents(&mut self, extents: &[DiscExtent]) -> Option<Range<u32>> {
+        let start = self.extents.len();
+        for &extent in extents {
+            let end = u64::from(extent.block).checked_add(extent.bytes.div_ceil(BLOCK))?;
+            u32::try_from(end).ok()?;
+            match self.extents.get_mut(start..).and_then(<[_]>::last_mut) {
+                Some(last) if u64::from(last.block) + last.bytes / BLOCK == u64::from(extent.block) => {
+                    last.bytes += extent.bytes;
+                }
+                _ => self.extents.push(extent),
+            }
+        }
+        Some(u32::try_from(start).ok()?..u32::try_from(self.extents.len()).ok()?)
+    }
+
     fn describe(&self, parent: NodeId, name: &[u8]) -> String {
         let mut path = self.path(parent.0);
         if !path.is_empty() {
@@ -293,6 +360,17 @@ impl Tree {
         path.push_str(&readable(name));
         path
     }
+}
+
+const BLOCK: u64 = crate::BLOCK as u64;
+
+/// Whether extents can be those of one file: none empty, whole blocks but for the end.
+fn are_whole(extents: &[DiscExtent]) -> bool {
+    let before_last = extents.get(..extents.len().saturating_sub(1)).unwrap_or_default();
+    extents.iter().all(|extent| extent.bytes > 0)
+        && before_last
+            .iter()
+            .all(|extent| extent.bytes.is_multiple_of(BLOCK))
 }
 
 /// Bytes of a name as text for a message; what is not printable is escaped.

@@ -2,7 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
 mod common;
 
-use common::{Item, Sample, author, compare, directory_items, run};
+use common::{Item, Sample, author, author_with, compare, directory_items, options, run};
+use discfs::{Format, Options, UdfRevision};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::Path;
@@ -100,8 +101,16 @@ fn raw_names() -> Sample {
 }
 
 fn extraction(sample: &Sample, extract: impl FnOnce(&Path, &Path)) -> BTreeMap<Vec<u8>, Item> {
+    extraction_with(sample, &options(), extract)
+}
+
+fn extraction_with(
+    sample: &Sample,
+    options: &Options,
+    extract: impl FnOnce(&Path, &Path),
+) -> BTreeMap<Vec<u8>, Item> {
     let scratch = tempfile::tempdir().unwrap();
-    let image = author(sample, scratch.path());
+    let image = author_with(sample, options, scratch.path());
     let out = scratch.path().join("out");
     std::fs::create_dir(&out).unwrap();
     extract(&image, &out);
@@ -154,8 +163,16 @@ fn xorriso_extracts_rock_ridge() {
     compare(&sample.items, &found);
 }
 
+fn seven_zip(kind: &str) -> impl FnOnce(&Path, &Path) {
+    let kind = format!("-t{kind}");
+    move |image, out| {
+        let arguments = ["x", "-y", "-snld", &kind].map(OsStr::new);
+        run("7z", &[&arguments[..], &[image.as_ref()]].concat(), out);
+    }
+}
+
 #[test]
-fn seven_zip_extracts_iso_9660() {
+fn seven_zip_extracts_rock_ridge() {
     let mut sample = difficult();
     // 7-Zip reads no continuation areas and so no names over about 120 bytes, and changes links that lead
     // out of where it extracts to.
@@ -167,18 +184,115 @@ fn seven_zip_extracts_iso_9660() {
         _ if path.ends_with(b";1") || path.ends_with(b".") => false,
         _ => path.split(|&byte| byte == b'/').all(|name| name.len() <= 120),
     });
+    let iso = Options {
+        format: Format::Iso,
+        joliet: false,
+        ..options()
+    };
+    compare(&sample.items, &extraction_with(&sample, &iso, seven_zip("iso")));
+}
+
+/// Names as Joliet's rules make them, where none of them collide.
+fn in_joliet(path: &[u8]) -> Vec<u8> {
+    let name = |name: &str| {
+        let mut name: String = name
+            .chars()
+            .map(|c| {
+                if "*:;?\\".contains(c) || u32::from(c) > 0xFFFF {
+                    '_'
+                } else {
+                    c
+                }
+            })
+            .collect();
+        if name.ends_with('.') {
+            name.pop();
+            name.push('_');
+        }
+        name
+    };
+    let text = std::str::from_utf8(path).unwrap();
+    text.split('/')
+        .map(name)
+        .collect::<Vec<_>>()
+        .join("/")
+        .into_bytes()
+}
+
+#[test]
+fn seven_zip_extracts_joliet() {
+    let mut sample = difficult();
+    // Without links, and without the long names, all of whose beginnings are alike.
+    sample.items.retain(|path, item| {
+        !matches!(item, Item::Symlink(_)) && !path.starts_with(b"long/") && !path.starts_with(b"links/")
+    });
+    sample.file("planes/\u{1F4BF} disc \u{10FFFF}", 33);
+    let found = extraction(&sample, seven_zip("iso"));
+    let expected = sample
+        .items
+        .iter()
+        .map(|(path, item)| (in_joliet(path), item.clone()));
+    compare(&expected.collect(), &found);
+}
+
+#[test]
+fn joliet_names_are_cut_and_numbered() {
+    let mut sample = Sample::default();
+    let (x, han) = (long('x', 80), long('漢', 240));
+    let names = [
+        format!("{x}a.txt"),
+        format!("{x}b.txt"),
+        han,
+        long('n', 64),
+        long('n', 65),
+        "a.".into(),
+        "a_".into(),
+        "b?".into(),
+        "b*".into(),
+    ];
+    for (length, name) in names.iter().enumerate() {
+        sample.file(name.as_bytes(), length);
+    }
+    sample.directory("z");
+    let scratch = tempfile::tempdir().unwrap();
+    let image = author(&sample, scratch.path());
+    let arguments = ["-J", "-f", "-i"].map(OsStr::new);
+    let text = run(
+        "isoinfo",
+        &[&arguments[..], &[image.as_ref()]].concat(),
+        scratch.path(),
+    );
+    let mut listed: Vec<&str> = text.lines().collect();
+    listed.sort_unstable();
+    let n = long('n', 64);
+    let mut expected = [
+        format!("/{}.txt;1", long('x', 60)),
+        format!("/{}#4.txt;1", long('x', 58)),
+        format!("/{};1", long('_', 64)), // isoinfo has no other sign for it
+        format!("/{n};1"),
+        format!("/{}#3;1", long('n', 62)),
+        "/a_;1".into(),
+        "/a.#1;1".into(),
+        "/b_;1".into(),
+        "/b_#2;1".into(),
+        "/z".into(),
+        "/.spindle".into(),
+        "/.spindle/SHA256SUMS;1".into(),
+    ];
+    expected.sort_unstable();
+    assert_eq!(listed, expected);
+}
+
+#[test]
+fn bsdtar_reads_joliet_when_told_to() {
+    let mut sample = difficult();
+    sample.items.retain(|path, item| {
+        let short = path.split(|&byte| byte == b'/').all(|name| name.len() <= 64);
+        short && !matches!(item, Item::Symlink(_)) && in_joliet(path) == *path
+    });
     let found = extraction(&sample, |image, out| {
-        run(
-            "7z",
-            &[
-                "x".as_ref(),
-                "-y".as_ref(),
-                "-snld".as_ref(),
-                "-tiso".as_ref(),
-                image.as_ref(),
-            ],
-            out,
-        );
+        let arguments = ["--options", "iso9660:!rockridge", "-xf"].map(OsStr::new);
+        run("bsdtar", &[&arguments[..], &[image.as_ref()]].concat(), out);
     });
     compare(&sample.items, &found);
 }
@@ -215,6 +329,78 @@ fn udfinfo_finds_nothing_wrong() {
     }
     let anchors = text.lines().filter(|line| line.contains("type=ANCHOR")).count();
     assert_eq!(anchors, 2, "{text}");
+}
+
+#[test]
+fn udf_2_01_alone() {
+    let mut sample = difficult();
+    let options = Options {
+        format: Format::Udf,
+        udf_revision: UdfRevision::V2_01,
+        ..options()
+    };
+    let scratch = tempfile::tempdir().unwrap();
+    let image = author_with(&sample, &options, scratch.path());
+    let text = run("udfinfo", &[image.as_ref()], scratch.path());
+    assert!(!text.contains("Warning") && !text.contains("Error"), "{text}");
+    assert!(
+        text.contains("udfrev=2.01") && text.contains("integrity=closed"),
+        "{text}"
+    );
+    let text = run("blkid", &["-p".as_ref(), image.as_ref()], scratch.path());
+    assert!(
+        text.contains("TYPE=\"udf\"") && text.contains("VERSION=\"2.01\""),
+        "{text}"
+    );
+    sample.items.retain(|_, item| !matches!(item, Item::Symlink(_))); // 7-Zip refuses a UDF with one
+    compare(
+        &sample.items,
+        &extraction_with(&sample, &options, seven_zip("udf")),
+    );
+}
+
+#[test]
+fn bridge_with_udf_2_01() {
+    let mut sample = difficult();
+    sample.items.retain(|path, item| {
+        !matches!(item, Item::Symlink(_)) && !path.starts_with(b"thousands") && !path.starts_with(b"links")
+    });
+    let options = Options {
+        udf_revision: UdfRevision::V2_01,
+        ..options()
+    };
+    compare(
+        &sample.items,
+        &extraction_with(&sample, &options, seven_zip("udf")),
+    );
+}
+
+#[test]
+fn iso_9660_alone() {
+    let sample = difficult();
+    let options = Options {
+        format: Format::Iso,
+        ..options()
+    };
+    let scratch = tempfile::tempdir().unwrap();
+    let image = author_with(&sample, &options, scratch.path());
+    let text = run("blkid", &["-p".as_ref(), image.as_ref()], scratch.path());
+    assert!(text.contains("TYPE=\"iso9660\""), "{text}");
+    let device = format!("stdio:{}", image.display());
+    let arguments = [
+        "-abort_on",
+        "WARNING",
+        "-indev",
+        &device,
+        "-find",
+        "/",
+        "-type",
+        "f",
+    ];
+    let text = run("xorriso", &arguments.map(OsStr::new), scratch.path());
+    let listed = text.lines().filter(|line| line.starts_with("'/")).count();
+    let files = sample.items.values().filter(|item| matches!(item, Item::File(_)));
+    assert_eq!(listed, files.count() + 1, "files that xorriso lists");
 }
 
 #[test]

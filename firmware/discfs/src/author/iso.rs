@@ -1,14 +1,17 @@
-//! ISO 9660 (ECMA-119): volume descriptor, path tables, directory records.
+//! ISO 9660 (ECMA-119) and Joliet: volume descriptors, path tables, directory records.
 
-use super::layout::{Directory, Entry, Image, What, length};
-use super::names::{IsoName, d_characters};
+use super::layout::{Directory, Hierarchy, Image, Part, RecordMark, What, length, number_of};
+use super::names::{Form, IsoName, UnicodeName, d_characters, joliet_text};
 use super::rock_ridge;
 use crate::structure::{Cursor, Window};
 use crate::time::Civil;
+use alloc::string::String;
 
 /// A directory record is at most this long: its length is one byte, and even (ECMA-119 9.1).
 pub(super) const RECORD_MAX: usize = 254;
 const DIRECTORY_FLAG: u8 = 2;
+/// ECMA-119 9.1.6: more sections of the file follow.
+const MULTI_EXTENT_FLAG: u8 = 0x80;
 
 /// ECMA-119 9.1.5: seven bytes, years 1900 to 2155, UTC. Times out of range become the nearest one.
 pub(super) fn short_time(out: &mut Cursor<'_>, seconds: i64) {
@@ -53,9 +56,17 @@ fn long_time(out: &mut Cursor<'_>, seconds: Option<i64>) {
     out.u8(0); // offset from UTC
 }
 
-/// Text of d-characters, filled up with spaces.
-fn text(out: &mut Cursor<'_>, text: &str, width: usize) {
+/// Text filled up with spaces: of d-characters, or UCS-2 in Joliet.
+fn text(out: &mut Cursor<'_>, joliet: bool, text: &str, width: usize) {
     let mut left = width;
+    if joliet {
+        for unit in joliet_text(text).take(width / 2) {
+            out.be16(unit);
+            left -= 2;
+        }
+        (0..left / 2).for_each(|_| out.be16(u16::from(b' ')));
+        return out.zeros(left % 2);
+    }
     for character in d_characters(text).take(width) {
         out.u8(character);
         left -= 1;
@@ -63,51 +74,48 @@ fn text(out: &mut Cursor<'_>, text: &str, width: usize) {
     out.fill(b' ', left);
 }
 
-fn hexadecimal(out: &mut Cursor<'_>, bytes: &[u8]) {
-    for byte in bytes {
-        for digit in [byte >> 4, byte & 15] {
-            out.u8(if digit < 10 {
-                b'0' + digit
-            } else {
-                b'A' + digit - 10
-            });
-        }
+/// The identifier of an entry in a hierarchy, that of a file with its version.
+struct Identifier {
+    bytes: [u8; IDENTIFIER_MAX],
+    length: usize,
+}
+
+impl Identifier {
+    fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.length).unwrap_or_default()
     }
 }
 
 impl Image {
-    /// Primary volume descriptor, ECMA-119 8.4.
-    pub(super) fn write_primary_volume(&self, block: &mut [u8]) {
-        let start = self.options.start_block;
+    /// Primary volume descriptor, ECMA-119 8.4, or the supplementary one of Joliet, 8.5.
+    pub(super) fn write_volume(&self, hierarchy: &Hierarchy, block: &mut [u8]) {
+        let joliet = hierarchy.joliet;
+        let table = |big_endian| self.absolute(Part::PathTable(usize::from(joliet), big_endian));
         let out = &mut Cursor::new(block);
-        out.u8(1);
+        out.u8(if joliet { 2 } else { 1 });
         out.bytes(b"CD001");
         out.bytes(&[1, 0]);
-        out.fill(b' ', 32); // system
-        text(out, &self.options.label, 32);
+        text(out, joliet, "", 32); // system
+        text(out, joliet, &self.options.label, 32);
         out.zeros(8);
-        out.both32(self.blocks);
-        out.zeros(32);
+        out.both32(self.options.start_block + self.blocks);
+        out.padded(if joliet { b"%/E" } else { b"" }, 32, 0); // UCS-2 level 3
         out.both16(1); // volumes in the set
         out.both16(1); // number of this volume
         out.both16(2048);
-        out.both32(self.path_table_bytes);
-        out.le32(start + self.path_region_little.start);
+        out.both32(hierarchy.path_table_bytes);
+        out.le32(table(false));
         out.le32(0);
-        out.be32(start + self.path_region_big.start);
+        out.be32(table(true));
         out.be32(0);
-        self.write_record_head(out, 0, &[0], 34);
-        match &self.options.identity {
-            Some(identity) => {
-                hexadecimal(out, identity);
-                out.fill(b' ', 128 - 32);
-            }
-            None => out.fill(b' ', 128),
-        }
-        text(out, &self.options.publisher, 128);
-        out.fill(b' ', 128); // data preparer
-        text(out, &self.options.application, 128);
-        out.fill(b' ', 37 * 3); // copyright, abstract, bibliographic files
+        self.write_record_head(out, hierarchy, 0, 0, &[0], 34);
+        let set = self.options.identity.map(u128::from_be_bytes);
+        let set = set.map_or(String::new(), |identity| alloc::format!("{identity:032X}"));
+        text(out, joliet, &set, 128);
+        text(out, joliet, &self.options.publisher, 128);
+        text(out, joliet, "", 128); // data preparer
+        text(out, joliet, &self.options.application, 128);
+        (0..3).for_each(|_| text(out, joliet, "", 37)); // copyright, abstract, bibliographic files
         long_time(out, Some(self.options.time));
         long_time(out, Some(self.options.time));
         long_time(out, None); // expiration
@@ -124,18 +132,26 @@ impl Image {
     }
 
     /// The part of a directory record before the system use field, ECMA-119 9.1.
-    fn write_record_head(&self, out: &mut Cursor<'_>, entry: u32, identifier: &[u8], record_length: u8) {
+    fn write_record_head(
+        &self,
+        out: &mut Cursor<'_>,
+        hierarchy: &Hierarchy,
+        entry: u32,
+        section: u32,
+        identifier: &[u8],
+        record_length: u8,
+    ) {
         let entry = &self.entries[entry as usize];
-        let (block, size) = self.iso_extent(entry.what);
+        let (block, size) = self.section(hierarchy, entry.what, section);
         out.u8(record_length);
         out.u8(0); // extended attributes
         out.both32(block);
         out.both32(size);
         short_time(out, entry.attributes.mtime.seconds);
-        out.u8(if matches!(entry.what, What::Directory(_)) {
-            DIRECTORY_FLAG
-        } else {
-            0
+        out.u8(match entry.what {
+            What::Directory(_) => DIRECTORY_FLAG,
+            what if section + 1 < self.sections(what) => MULTI_EXTENT_FLAG,
+            _ => 0,
         });
         out.bytes(&[0, 0]); // not interleaved
         out.both16(1); // volume
@@ -146,49 +162,61 @@ impl Image {
         }
     }
 
-    /// Writes record `item` of a directory: 0 is `.`, 1 is `..`, then its entries. Returns its length, and the
-    /// length of its continuation area, 0 for none.
+    fn identifier(&self, hierarchy: &Hierarchy, number: u32) -> Identifier {
+        let entry = &self.entries[number as usize];
+        let name = self.bytes(&entry.name);
+        let is_directory = matches!(entry.what, What::Directory(_));
+        let mut bytes = [0; IDENTIFIER_MAX];
+        let mut out = Cursor::new(&mut bytes);
+        let version: &[u8] = if hierarchy.joliet {
+            let suffix = number_of(&hierarchy.numbers, number);
+            out.bytes(UnicodeName::new(Form::Joliet, name, suffix).as_bytes());
+            b"\0;\x001"
+        } else {
+            out.bytes(IsoName::new(name, is_directory, entry.iso_number).as_bytes());
+            b";1"
+        };
+        out.bytes(if is_directory { b"" } else { version });
+        let length = out.at();
+        Identifier { bytes, length }
+    }
+
+    /// Writes a record of a directory. Returns its length, and the length of its continuation area, 0 for none.
     pub(super) fn write_record(
         &self,
+        hierarchy: &Hierarchy,
         directory: &Directory,
-        item: u32,
+        at: RecordMark,
         record: &mut [u8; RECORD_MAX],
     ) -> (usize, u32) {
         let mut out = Cursor::new(record);
         let mut continued = 0;
-        if item < 2 {
+        if at.item < 2 {
             let parent = &self.directories[directory.parent as usize];
-            let entry = if item == 0 { directory.entry } else { parent.entry };
-            self.write_record_head(&mut out, entry, &[u8::from(item == 1)], 0);
-            if entry == 0 && item == 0 && directory.entry == 0 {
-                rock_ridge::indicator(&mut out);
-                continued = rock_ridge::EXTENSION_REFERENCE;
+            let entry = if at.item == 0 {
+                directory.entry
+            } else {
+                parent.entry
+            };
+            self.write_record_head(&mut out, hierarchy, entry, 0, &[u8::from(at.item == 1)], 0);
+            if !hierarchy.joliet {
+                if at.item == 0 && directory.entry == 0 {
+                    rock_ridge::indicator(&mut out);
+                    continued = rock_ridge::EXTENSION_REFERENCE;
+                }
+                rock_ridge::attributes(&mut out, self, entry);
             }
-            rock_ridge::attributes(&mut out, self, entry);
             if continued > 0 {
                 let (block, offset) = self.continuation(0);
                 rock_ridge::continuation(&mut out, block, offset, u32::try_from(continued).unwrap_or(0));
             }
         } else {
-            let number = directory.entries.start + item - 2;
-            let entry = &self.entries[number as usize];
-            let is_directory = matches!(entry.what, What::Directory(_));
-            let name = IsoName::new(self.bytes(&entry.name), is_directory, entry.iso_number);
-            let mut identifier = [0; 33];
-            let mut whole = Cursor::new(&mut identifier);
-            whole.bytes(name.as_bytes());
-            whole.bytes(if is_directory { b"" } else { b";1" });
-            let length = whole.at();
-            self.write_record_head(&mut out, number, identifier.get(..length).unwrap_or_default(), 0);
-            rock_ridge::attributes(&mut out, self, number);
-            let mut needed = 0;
-            rock_ridge::name_and_target(self, number, |bytes| needed += bytes.len());
-            if out.at() + needed <= RECORD_MAX {
-                rock_ridge::name_and_target(self, number, |bytes| out.bytes(bytes));
-            } else {
-                let (block, offset) = self.continuation(number);
-                rock_ridge::continuation(&mut out, block, offset, u32::try_from(needed).unwrap_or(u32::MAX));
-                continued = needed;
+            let number = hierarchy.entry(directory, at.item);
+            let identifier = self.identifier(hierarchy, number);
+            let section = at.section;
+            self.write_record_head(&mut out, hierarchy, number, section, identifier.as_bytes(), 0);
+            if !hierarchy.joliet {
+                continued = self.write_system_use(&mut out, number);
             }
         }
         if !out.at().is_multiple_of(2) {
@@ -199,33 +227,76 @@ impl Image {
         (length, u32::try_from(continued).unwrap_or(u32::MAX))
     }
 
+    /// Rock Ridge of an entry, the same in each section of a file. Returns the length of its continuation area.
+    fn write_system_use(&self, out: &mut Cursor<'_>, number: u32) -> usize {
+        rock_ridge::attributes(out, self, number);
+        let mut needed = 0;
+        rock_ridge::name_and_target(self, number, |bytes| needed += bytes.len());
+        if out.at() + needed <= RECORD_MAX {
+            rock_ridge::name_and_target(self, number, |bytes| out.bytes(bytes));
+            return 0;
+        }
+        let (block, offset) = self.continuation(number);
+        rock_ridge::continuation(out, block, offset, u32::try_from(needed).unwrap_or(u32::MAX));
+        needed
+    }
+
+    /// The records of a directory from one on.
+    pub(super) fn records_from(
+        &self,
+        hierarchy: &Hierarchy,
+        directory: &Directory,
+        from: RecordMark,
+    ) -> impl Iterator<Item = RecordMark> {
+        let end = 2 + directory.entries.end - directory.entries.start;
+        let mut at = from;
+        core::iter::from_fn(move || {
+            let here = (at.item < end).then_some(at)?;
+            let sections = if here.item < 2 {
+                1
+            } else {
+                let entry = hierarchy.entry(directory, here.item);
+                self.sections(self.entries[entry as usize].what)
+            };
+            at.section += 1;
+            if at.section == sections {
+                at = RecordMark {
+                    item: here.item + 1,
+                    section: 0,
+                };
+            }
+            Some(here)
+        })
+    }
+
     /// One block of directory records; records never cross into the next block (ECMA-119 6.8.1.1).
-    pub(super) fn write_iso_directory(&self, block_of_region: u32, block: &mut [u8]) {
-        let number = self
-            .directories
-            .partition_point(|directory| directory.iso.start <= block_of_region)
+    pub(super) fn write_records(&self, hierarchy: &Hierarchy, block_of_part: u32, block: &mut [u8]) {
+        let number = hierarchy
+            .records
+            .partition_point(|records| records.start <= block_of_part)
             - 1;
         let directory = &self.directories[number];
-        let first = self.iso_marks[block_of_region as usize];
-        let end = match self.iso_marks.get(block_of_region as usize + 1) {
-            Some(&next) if block_of_region + 1 < directory.iso.end() => next,
-            _ => length_of_items(directory),
-        };
+        let marks = &hierarchy.record_marks[block_of_part as usize..];
+        let more = block_of_part + 1 < hierarchy.records[number].end();
+        let end = marks.get(1).filter(|_| more);
         let mut out = Cursor::new(block);
-        for item in first..end {
+        for at in self.records_from(hierarchy, directory, marks[0]) {
+            if Some(&at) == end {
+                break;
+            }
             let mut record = [0; RECORD_MAX];
-            let (length, _) = self.write_record(directory, item, &mut record);
+            let (length, _) = self.write_record(hierarchy, directory, at, &mut record);
             out.bytes(&record[..length]);
         }
     }
 
     /// One block of continuation areas; each lies within one block, as Linux demands.
-    pub(super) fn write_continuations(&self, block_of_region: u32, block: &mut [u8]) {
+    pub(super) fn write_continuations(&self, block_of_part: u32, block: &mut [u8]) {
         let first = self
             .continuations
-            .partition_point(|&(_, offset)| offset / 2048 < block_of_region);
+            .partition_point(|&(_, offset)| offset / 2048 < block_of_part);
         for &(entry, offset) in &self.continuations[first..] {
-            if offset / 2048 != block_of_region {
+            if offset / 2048 != block_of_part {
                 break;
             }
             let mut out = Cursor::new(block.get_mut(offset as usize % 2048..).unwrap_or_default());
@@ -238,35 +309,40 @@ impl Image {
     }
 
     /// Bytes of a path table record, ECMA-119 9.4.
-    pub(super) fn path_record_length(&self, directory: u32) -> u32 {
-        let identifier = self.path_identifier(directory).1;
+    pub(super) fn path_record_length(&self, hierarchy: &Hierarchy, place: u32) -> u32 {
+        let identifier = match place {
+            0 => 1,
+            _ => length(self.path_identifier(hierarchy, place).as_bytes()),
+        };
         RECORD_HEAD_OF_PATH + identifier + identifier % 2
     }
 
-    fn path_identifier(&self, directory: u32) -> (IsoName, u32) {
-        let entry: &Entry = self.directory_entry(&self.directories[directory as usize]);
-        let name = IsoName::new(self.bytes(&entry.name), true, entry.iso_number);
-        let length = if directory == 0 {
-            1
-        } else {
-            length(name.as_bytes())
-        };
-        (name, length)
+    fn path_identifier(&self, hierarchy: &Hierarchy, place: u32) -> Identifier {
+        let directory = &self.directories[hierarchy.directory(place) as usize];
+        self.identifier(hierarchy, directory.entry)
     }
 
     /// Blocks of a path table. Numbers of parents have 16 bits: past 65535 directories they say 65535, and
     /// readers that go by path tables alone (none today) would err.
-    pub(super) fn write_path_table(&self, block_of_region: u32, blocks: &mut [u8], big_endian: bool) {
-        let mark = self.path_marks[block_of_region as usize];
+    pub(super) fn write_path_table(
+        &self,
+        hierarchy: &Hierarchy,
+        block_of_part: u32,
+        blocks: &mut [u8],
+        big_endian: bool,
+    ) {
+        let mark = hierarchy.path_marks[block_of_part as usize];
         let mut window = Window::new(mark.skip as usize, blocks);
-        for number in mark.item..length(&self.directories) {
-            let directory = &self.directories[number as usize];
-            let (name, name_length) = self.path_identifier(number);
-            let (block, _) = self.iso_extent(What::Directory(number));
-            let parent = u16::try_from(directory.parent + 1).unwrap_or(u16::MAX);
-            let mut record = [0; 40];
+        for place in mark.item..length(&self.directories) {
+            let number = hierarchy.directory(place);
+            let (block, _) = self.section(hierarchy, What::Directory(number), 0);
+            let parent = hierarchy.place(self.directories[number as usize].parent);
+            let parent = u16::try_from(parent + 1).unwrap_or(u16::MAX);
+            let name = self.path_identifier(hierarchy, place);
+            let name = if place == 0 { &[0] } else { name.as_bytes() };
+            let mut record = [0; RECORD_HEAD_OF_PATH as usize + IDENTIFIER_MAX];
             let mut out = Cursor::new(&mut record);
-            out.u8(u8::try_from(name_length).unwrap_or(0));
+            out.u8(u8::try_from(name.len()).unwrap_or(0));
             out.u8(0);
             if big_endian {
                 out.be32(block);
@@ -275,33 +351,18 @@ impl Image {
                 out.le32(block);
                 out.le16(parent);
             }
-            out.bytes(if number == 0 { &[0] } else { name.as_bytes() });
-            let length = self.path_record_length(number) as usize;
+            out.bytes(name);
+            out.zeros(name.len() % 2);
+            let length = out.at();
             window.put(&record[..length]);
             if window.full() {
                 break;
             }
         }
     }
-
-    /// Volume structure descriptors of the recognition sequence, ECMA-167 2/9.1.
-    pub(super) fn write_recognition(index: u32, block: &mut [u8]) {
-        let identifier: &[u8] = match index {
-            0 => b"BEA01",
-            1 => b"NSR02",
-            _ => b"TEA01",
-        };
-        let out = &mut Cursor::new(block);
-        out.u8(0);
-        out.bytes(identifier);
-        out.u8(1);
-    }
 }
 
 /// Bytes of a path table record before the identifier.
 const RECORD_HEAD_OF_PATH: u32 = 8;
-
-/// Records of a directory: `.`, `..` and its entries.
-pub(super) fn length_of_items(directory: &Directory) -> u32 {
-    2 + directory.entries.end - directory.entries.start
-}
+/// Bytes of the longest identifier, Joliet's with its version.
+const IDENTIFIER_MAX: usize = 132;

@@ -1,26 +1,26 @@
 //! Where everything of an image lies: what planning computes and producing blocks reads.
 
 use crate::structure::Mark;
-use crate::{Attributes, FileId};
+use crate::{Attributes, DiscExtent, FileId};
 use alloc::{string::String, vec::Vec};
 use core::ops::Range;
 
 /// Blocks whose place never changes, from the start of the session.
 pub(super) mod fixed {
-    /// ECMA-119 6.2.1: the system area is blocks 0 to 15, volume descriptors follow.
-    pub const PRIMARY_VOLUME: u32 = 16;
-    pub const ISO_TERMINATOR: u32 = 17;
-    /// ECMA-167 2/8.3.1: the volume recognition sequence continues the ISO 9660 descriptors.
-    pub const RECOGNITION: u32 = 18;
+    /// ECMA-119 6.2.1: the system area is blocks 0 to 15, volume descriptors follow. ECMA-167 2/8.3.1: the volume
+    /// recognition sequence continues them.
+    pub const VOLUME_DESCRIPTORS: u32 = 16;
     pub const MAIN_SEQUENCE: u32 = 32;
     pub const RESERVE_SEQUENCE: u32 = 48;
     /// ECMA-167 3/8.4.2.2: a volume descriptor sequence extent has at least 16 blocks.
     pub const SEQUENCE_BLOCKS: u32 = 16;
     pub const INTEGRITY: u32 = 64;
     pub const ANCHOR: u32 = 256;
-    /// The UDF partition, which begins with the file set descriptor and its terminator.
-    pub const PARTITION: u32 = 257;
-    pub const ICBS: u32 = 259;
+    /// The file set descriptor and its terminator, with which the UDF partition begins.
+    pub const FILE_SET: u32 = 257;
+    /// Where what varies begins: behind all of these, and without UDF behind the volume descriptors.
+    pub const AFTER_FILE_SET: u32 = 259;
+    pub const AFTER_VOLUME_DESCRIPTORS: u32 = 32;
 }
 
 /// A run of blocks, counted from the start of the image.
@@ -36,10 +36,56 @@ impl Region {
     }
 }
 
+/// The parts of an image, in their order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    Descriptors,
+    Icbs,
+    Identifiers,
+    /// Path table of a hierarchy, little-endian or big-endian.
+    PathTable(usize, bool),
+    /// Directory records of a hierarchy; those of the first are followed by its continuation areas.
+    Records(usize),
+    Continuations,
+    Data,
+    Digests,
+    /// Zeros, and the second anchor in the last block.
+    Padding,
+}
+
+/// A tree of ISO 9660 directory records: the primary one, which has Rock Ridge, or Joliet's. Where the orders of
+/// the second differ from those of the image they are kept in tables, which are empty in the first.
+#[derive(Debug, Default)]
+pub(super) struct Hierarchy {
+    pub joliet: bool,
+    /// Entries in the order of their records; those of a directory stand where they stand in the image.
+    pub entries: Vec<u32>,
+    /// Directories in the order of the path table, and the place of each in it.
+    pub directories: Vec<u32>,
+    pub places: Vec<u32>,
+    /// Entries whose name needs a number to be unique, ascending.
+    pub numbers: Vec<(u32, u32)>,
+    /// Records of each directory: blocks within their part.
+    pub records: Vec<Region>,
+    /// The record each block of records begins with.
+    pub record_marks: Vec<RecordMark>,
+    pub path_marks: Vec<Mark>,
+    pub path_table_bytes: u32,
+}
+
+/// A directory record: of `.` (0), `..` (1) or an entry, and which section of the file it is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct RecordMark {
+    pub item: u32,
+    pub section: u32,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum What {
     Directory(u32),
     File(u32),
+    /// A file of an earlier session.
+    Recorded(u32),
     Symlink(u32),
     DigestList,
 }
@@ -63,9 +109,7 @@ pub(super) struct Directory {
     pub parent: u32,
     pub entries: Range<u32>,
     pub directories: u32,
-    /// Its ISO 9660 records: blocks within their region.
-    pub iso: Region,
-    /// Its UDF file identifiers: blocks within their region, and bytes.
+    /// Its UDF file identifiers: blocks within their part, and bytes.
     pub identifiers: Region,
     pub identifier_bytes: u32,
 }
@@ -77,6 +121,17 @@ pub(super) struct File {
     pub size: u64,
     /// From the start of the image.
     pub block: u32,
+    /// The first of its names.
+    pub entry: u32,
+    pub links: u32,
+}
+
+/// A file of an earlier session: absolute extents within their table.
+#[derive(Debug)]
+pub(super) struct Recorded {
+    pub extents: Range<u32>,
+    pub size: u64,
+    pub digest: Option<[u8; 32]>,
     /// The first of its names.
     pub entry: u32,
     pub links: u32,
@@ -95,6 +150,8 @@ pub struct Image {
     pub(super) entries: Vec<Entry>,
     pub(super) directories: Vec<Directory>,
     pub(super) files: Vec<File>,
+    pub(super) recorded: Vec<Recorded>,
+    pub(super) extents: Vec<DiscExtent>,
     pub(super) symlinks: Vec<Symlink>,
     /// The entry of `.spindle/SHA256SUMS`.
     pub(super) digest_entry: u32,
@@ -102,23 +159,19 @@ pub struct Image {
     pub(super) listed: Vec<u32>,
     /// Entries whose UDF name needs a number to be unique, ascending.
     pub(super) udf_numbers: Vec<(u32, u32)>,
-    /// Entries with a continuation area and its offset in their region, both ascending.
+    /// Entries with a continuation area and its offset in their part, both ascending.
     pub(super) continuations: Vec<(u32, u32)>,
-    pub(super) path_table_bytes: u32,
+    pub(super) continuation_bytes: u64,
     pub(super) digest_list_bytes: u64,
-    /// For each block of a region the item it begins with.
-    pub(super) iso_marks: Vec<u32>,
+    /// None with UDF alone, else the primary one and Joliet's if there is one.
+    pub(super) hierarchies: Vec<Hierarchy>,
+    /// For each block of a part the item it begins with.
     pub(super) identifier_marks: Vec<Mark>,
-    pub(super) path_marks: Vec<Mark>,
     pub(super) digest_marks: Vec<Mark>,
-    pub(super) icb_region: Region,
-    pub(super) identifier_region: Region,
-    pub(super) path_region_little: Region,
-    pub(super) path_region_big: Region,
-    pub(super) iso_region: Region,
-    pub(super) continuation_region: Region,
-    pub(super) data_region: Region,
-    pub(super) digest_region: Region,
+    /// Where each part lies, in their order and without gaps.
+    pub(super) parts: Vec<(Part, Region)>,
+    /// Absolute first block of the UDF partition.
+    pub(super) partition: u32,
     pub(super) blocks: u32,
     pub(super) options: super::Options,
 }
@@ -130,13 +183,13 @@ impl Image {
         u64::from(self.blocks)
     }
 
-    /// Files, hard links counted once, `.spindle/SHA256SUMS` not counted.
+    /// Files it writes, hard links counted once, `.spindle/SHA256SUMS` not counted.
     #[must_use]
     pub fn files(&self) -> u64 {
         self.files.len() as u64
     }
 
-    /// Bytes of all files together, hard links counted once, `.spindle/SHA256SUMS` not counted.
+    /// Bytes of all files it writes, hard links counted once, `.spindle/SHA256SUMS` not counted.
     #[must_use]
     pub fn file_bytes(&self) -> u64 {
         self.files.iter().map(|file| file.size).sum()
@@ -153,42 +206,50 @@ impl Image {
         &self.entries[directory.entry as usize]
     }
 
+    /// Where a part lies; nothing while it is not placed.
+    pub(super) fn region(&self, part: Part) -> Region {
+        let found = self.parts.iter().find(|&&(placed, _)| placed == part);
+        found.map_or(Region::default(), |&(_, region)| region)
+    }
+
+    /// First block of a part, absolute.
+    pub(super) fn absolute(&self, part: Part) -> u32 {
+        self.options.start_block + self.region(part).start
+    }
+
+    /// First block of a part, counted from the start of the UDF partition.
+    pub(super) fn in_partition(&self, part: Part) -> u32 {
+        self.absolute(part).wrapping_sub(self.partition) // not placed yet while lengths are measured
+    }
+
     pub(super) fn udf_number(&self, entry: u32) -> u32 {
-        match self.udf_numbers.binary_search_by_key(&entry, |&(entry, _)| entry) {
-            Ok(at) => self.udf_numbers[at].1,
-            Err(_) => 0,
-        }
+        number_of(&self.udf_numbers, entry)
     }
 
     /// Where an entry's continuation area lies: absolute block and offset in it.
     pub(super) fn continuation(&self, entry: u32) -> (u32, u32) {
-        let offset = match self
-            .continuations
-            .binary_search_by_key(&entry, |&(entry, _)| entry)
-        {
-            Ok(at) => self.continuations[at].1,
-            Err(_) => 0,
-        };
-        let block = self.options.start_block + self.continuation_region.start + offset / 2048;
-        (block, offset % 2048)
+        let offset = number_of(&self.continuations, entry);
+        (self.absolute(Part::Continuations) + offset / 2048, offset % 2048)
     }
 
-    /// Number of a node and of its information control block: directories, files, ours, symbolic links,
+    /// Number of a node and of its information control block: directories, files, recorded ones, ours, symbolic links,
     /// which are last because UDF may not have them.
     pub(super) fn icb(&self, what: What) -> u32 {
         let directories = length(&self.directories);
-        let files = directories + length(&self.files);
+        let recorded = directories + length(&self.files);
+        let digest_list = recorded + length(&self.recorded);
         match what {
             What::Directory(number) => number,
             What::File(number) => directories + number,
-            What::DigestList => files,
-            What::Symlink(number) => files + 1 + number,
+            What::Recorded(number) => recorded + number,
+            What::DigestList => digest_list,
+            What::Symlink(number) => digest_list + 1 + number,
         }
     }
 
     /// Nodes that UDF has.
     pub(super) fn icbs(&self) -> u32 {
-        let links = if self.options.udf_symlinks {
+        let links = if self.options.udf_has_symlinks() {
             length(&self.symlinks)
         } else {
             0
@@ -196,24 +257,55 @@ impl Image {
         self.icb(What::DigestList) + 1 + links
     }
 
-    /// Absolute block and bytes of what an entry stands for in ISO 9660.
-    pub(super) fn iso_extent(&self, what: What) -> (u32, u32) {
-        let (block, size) = match what {
+    /// Where the bytes of a node lie, those of a directory in UDF: absolute blocks and bytes, in pieces of at
+    /// most so many bytes, a multiple of the block size.
+    pub(super) fn pieces(&self, what: What, most: u32) -> impl Iterator<Item = (u32, u32)> {
+        let one = |block: u32, bytes: u64| Some(DiscExtent { block, bytes });
+        let (one, many) = match what {
             What::Directory(number) => {
-                let iso = self.directories[number as usize].iso;
-                (self.iso_region.start + iso.start, iso.blocks * 2048)
+                let directory = &self.directories[number as usize];
+                let start = self.absolute(Part::Identifiers) + directory.identifiers.start;
+                (one(start, u64::from(directory.identifier_bytes)), None)
             }
             What::File(number) => {
                 let file = &self.files[number as usize];
-                (file.block, u32::try_from(file.size).unwrap_or(u32::MAX))
+                (one(self.options.start_block + file.block, file.size), None)
             }
-            What::Symlink(_) => (self.data_region.start, 0),
-            What::DigestList => (
-                self.digest_region.start,
-                u32::try_from(self.digest_list_bytes).unwrap_or(u32::MAX),
-            ),
+            What::Recorded(number) => (None, Some(self.recorded[number as usize].extents.clone())),
+            What::DigestList => (one(self.absolute(Part::Digests), self.digest_list_bytes), None),
+            What::Symlink(_) => (None, None),
         };
-        (self.options.start_block + block, size)
+        let many = many.and_then(|range| self.extents.get(range.start as usize..range.end as usize));
+        let extents = one.into_iter().chain(many.unwrap_or_default().iter().copied());
+        extents.flat_map(move |extent| {
+            let pieces = u32::try_from(extent.bytes.div_ceil(u64::from(most))).unwrap_or(u32::MAX);
+            (0..pieces).map(move |piece| {
+                let left = extent.bytes - u64::from(piece) * u64::from(most);
+                let bytes = u32::try_from(left.min(u64::from(most))).unwrap_or(most);
+                (extent.block + piece * (most / 2048), bytes)
+            })
+        })
+    }
+
+    /// Directory records that what an entry stands for needs: one for each section of a file.
+    pub(super) fn sections(&self, what: What) -> u32 {
+        match what {
+            What::Directory(_) => 1,
+            _ => u32::try_from(self.pieces(what, SECTION_MAX).count().max(1)).unwrap_or(u32::MAX),
+        }
+    }
+
+    /// Absolute block and bytes of a section of what an entry stands for, in a hierarchy of ISO 9660.
+    pub(super) fn section(&self, hierarchy: &Hierarchy, what: What, section: u32) -> (u32, u32) {
+        if let What::Directory(number) = what {
+            let records = hierarchy.records[number as usize];
+            let part = self.absolute(Part::Records(usize::from(hierarchy.joliet)));
+            return (part + records.start, records.blocks * 2048);
+        }
+        // What has no bytes has an address nevertheless, and one that is recorded.
+        let empty = (self.absolute(Part::Data), 0);
+        let mut sections = self.pieces(what, SECTION_MAX);
+        sections.nth(section as usize).unwrap_or(empty)
     }
 
     /// Number of names a node has, as POSIX `st_nlink` counts them.
@@ -221,6 +313,7 @@ impl Image {
         match what {
             What::Directory(number) => 2 + self.directories[number as usize].directories,
             What::File(number) => self.files[number as usize].links,
+            What::Recorded(number) => self.recorded[number as usize].links,
             What::Symlink(_) | What::DigestList => 1,
         }
     }
@@ -245,6 +338,34 @@ impl Image {
         let mut path = Vec::new();
         self.path_into(entry, &mut path);
         crate::tree::readable(&path)
+    }
+}
+
+/// A section of a file in ISO 9660, the largest number of whole blocks whose bytes 32 bits count (ECMA-119 9.1.4).
+const SECTION_MAX: u32 = u32::MAX - 2047;
+
+impl Hierarchy {
+    /// The entry with a record of a directory, `item` counted as in [`RecordMark`] and at least 2.
+    pub fn entry(&self, directory: &Directory, item: u32) -> u32 {
+        let at = directory.entries.start + item - 2;
+        self.entries.get(at as usize).copied().unwrap_or(at)
+    }
+
+    /// The directory at a place of the path table, and the place of a directory in it.
+    pub fn directory(&self, place: u32) -> u32 {
+        self.directories.get(place as usize).copied().unwrap_or(place)
+    }
+
+    pub fn place(&self, directory: u32) -> u32 {
+        self.places.get(directory as usize).copied().unwrap_or(directory)
+    }
+}
+
+/// The number given to an entry in a table sorted by entries, 0 for none.
+pub(super) fn number_of(table: &[(u32, u32)], entry: u32) -> u32 {
+    match table.binary_search_by_key(&entry, |&(entry, _)| entry) {
+        Ok(at) => table[at].1,
+        Err(_) => 0,
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod iso;
 mod layout;
+mod measure;
 mod names;
 mod pass;
 mod plan;
@@ -13,11 +14,44 @@ mod udf_nodes;
 pub use layout::Image;
 pub use pass::Pass;
 pub use plan::plan;
+pub use produce::FRONT_BLOCKS;
 
 use crate::FileId;
 use alloc::string::String;
 use displaydoc::Display;
 use thiserror::Error;
+
+/// Which file systems an image has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// ISO 9660 and UDF over the same files.
+    #[default]
+    Bridge,
+    /// ISO 9660 with Rock Ridge.
+    Iso,
+    /// UDF. Symbolic links are then always written, whatever [`Options::udf_symlinks`] says.
+    Udf,
+}
+
+impl Format {
+    pub(crate) fn has_iso(self) -> bool {
+        self != Self::Udf
+    }
+
+    pub(crate) fn has_udf(self) -> bool {
+        self != Self::Iso
+    }
+}
+
+/// Revision of UDF.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UdfRevision {
+    /// 1.02, which every reader of UDF knows (ECMA-167 second edition, NSR02).
+    #[default]
+    V1_02,
+    /// 2.01 (ECMA-167 third edition, NSR03), on the same plain partition of type 1.
+    V2_01,
+}
 
 /// What an image is made with besides its tree. The same tree and options give the same bytes.
 #[derive(Clone, Debug)]
@@ -32,6 +66,12 @@ pub struct Options {
     pub alignment: u32,
     /// Identity of the disc, which makes two copies of one tree distinguishable; none is written when `None`.
     pub identity: Option<[u8; 16]>,
+    /// Which file systems the image has.
+    pub format: Format,
+    /// Whether ISO 9660 has the second, Joliet hierarchy, which shows names in Unicode to readers without Rock Ridge.
+    pub joliet: bool,
+    /// Revision of UDF, when there is UDF.
+    pub udf_revision: UdfRevision,
     /// Whether UDF shows symbolic links, as Linux, macOS and the BSDs read them. 7-Zip refuses a whole UDF file
     /// system for one of them and Windows knows none, so that otherwise only Rock Ridge has them.
     pub udf_symlinks: bool,
@@ -49,10 +89,19 @@ impl Default for Options {
             start_block: 0,
             alignment: 32,
             identity: None,
+            format: Format::Bridge,
+            joliet: true,
+            udf_revision: UdfRevision::V1_02,
             udf_symlinks: false,
             application: String::from("SPINDLE"),
             publisher: String::new(),
         }
+    }
+}
+
+impl Options {
+    pub(crate) fn udf_has_symlinks(&self) -> bool {
+        self.udf_symlinks || self.format == Format::Udf
     }
 }
 
@@ -88,9 +137,11 @@ pub enum ContentError {
 pub enum PlanError {
     /// `{0}` is given twice; rename one of them
     Duplicate(String),
-    /// `{0}` has 4 GiB or more, which one extent cannot hold; split the file
+    /// `{0}` has more than 233 GiB or lies in too many pieces for its UDF file entry; split the file, or copy it
     FileTooLarge(String),
-    /// `{0}` is a hard link to a file that was given with another size; give all links the same
+    /// `{0}` is said to lie where the new session will be written; start the session behind all earlier ones
+    NotRecorded(String),
+    /// `{0}` is a hard link to a file that was given with another size or place; give all links the same
     LinksDiffer(String),
     /// the target of the symbolic link `{0}` is too long for the disc; shorten it
     TargetTooLong(String),

@@ -107,68 +107,108 @@ fn decimal(mark: u8, number: u32, place: &mut [u8; 11]) -> &[u8] {
 /// Bytes of a UDF name in a file identifier, the compression code included (ECMA-167 4/14.4.4: one byte
 /// counts them).
 pub(super) const UDF_NAME_MAX: usize = 255;
+/// Characters of a Joliet name without the version (Joliet specification: 128 bytes).
+const JOLIET_MAX: usize = 64;
 
-/// A name in OSTA compressed unicode (UDF 2.1.1), and whether it shows the name as it is.
-pub(super) struct UdfName {
-    bytes: Vec<u8>,
+/// How a view writes Unicode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// OSTA compressed unicode (UDF 2.1.1): a compression code, then 8 or 16 bits a character.
+    Udf,
+    /// UCS-2, big-endian, with some characters forbidden.
+    Joliet,
+}
+
+/// A name in Unicode, and whether it shows the name as it is.
+pub(super) struct UnicodeName {
+    bytes: [u8; UDF_NAME_MAX],
+    length: u8,
     pub exact: bool,
 }
 
-impl UdfName {
-    pub fn new() -> Self {
-        Self {
-            bytes: Vec::with_capacity(UDF_NAME_MAX + 5),
-            exact: true,
+impl UnicodeName {
+    /// The name in a view. UTF-8 is taken as such and anything else as Latin-1; what the view cannot show becomes
+    /// `_`; a name too long is cut before its extension; a `number` other than 0 is put there to make it
+    /// unique.
+    pub fn new(form: Form, name: &[u8], number: u32) -> Self {
+        let mut result = Self {
+            bytes: [0; UDF_NAME_MAX],
+            length: 0,
+            exact: number == 0,
+        };
+        let text = core::str::from_utf8(name).ok();
+        let (width, room) = match form {
+            Form::Udf => {
+                let width = compression(text);
+                result.push_byte(width);
+                (width, (UDF_NAME_MAX - 1) / (usize::from(width) / 8))
+            }
+            Form::Joliet => (16, JOLIET_MAX),
+        };
+        let fits = name.len() <= room || units(form, name, text).count() <= room;
+        if number == 0 && fits {
+            units(form, name, text).for_each(|unit| result.push(width, unit));
+        } else {
+            let (stem, extension) = split_extension(name);
+            let mut digits = [0; 11];
+            let suffix = decimal(b'#', number, &mut digits);
+            let after = suffix.len() + extension.map_or(0, |part| 1 + units(form, part, text).count());
+            let mut kept: Vec<u16> = units(form, stem, text).take(room - after).collect();
+            if matches!(kept.last(), Some(0xD800..=0xDBFF)) {
+                kept.pop(); // no half of a surrogate pair
+            }
+            kept.into_iter().for_each(|unit| result.push(width, unit));
+            suffix
+                .iter()
+                .for_each(|&character| result.push(width, u16::from(character)));
+            if let Some(extension) = extension {
+                result.push(width, u16::from(b'.'));
+                units(form, extension, text).for_each(|unit| result.push(width, unit));
+            }
         }
+        // Readers of Joliet drop dots at the end.
+        let dot = form == Form::Joliet && result.as_bytes().ends_with(b"\0.");
+        if dot && let Some(last) = result.bytes.get_mut(usize::from(result.length) - 1) {
+            *last = b'_';
+        }
+        let shown = |text: &str| {
+            form == Form::Udf
+                || text
+                    .chars()
+                    .all(|character| joliet_unit(u32::from(character)).is_some())
+        };
+        result.exact = result.exact && fits && !dot && text.is_some_and(shown);
+        result
     }
 
     pub fn as_bytes(&self) -> &[u8] {
-        &self.bytes
+        self.bytes.get(..usize::from(self.length)).unwrap_or_default()
     }
 
-    /// Sets the name. UTF-8 is taken as such and anything else as Latin-1; a name too long is cut before its
-    /// extension; a `number` other than 0 is put there to make it unique.
-    pub fn set(&mut self, name: &[u8], number: u32) {
-        self.bytes.clear();
-        if number == 0 && name.is_ascii() && name.len() < UDF_NAME_MAX {
-            self.exact = true;
-            self.bytes.push(8);
-            self.bytes.extend_from_slice(name);
-            return;
-        }
-        let text = core::str::from_utf8(name).ok();
-        let width = compression(text);
-        let room = (UDF_NAME_MAX - 1) / (usize::from(width) / 8);
-        let (stem, extension) = split_extension(name);
-        let mut suffix = [0; 11];
-        let suffix = decimal(b'#', number, &mut suffix);
-        self.exact = number == 0 && text.is_some() && units(name).count() <= room;
-        self.bytes.push(width);
-        if number == 0 && units(name).count() <= room {
-            units(name).for_each(|unit| self.push(width, unit));
-            return;
-        }
-        let after = suffix.len() + extension.map_or(0, |extension| 1 + units_as(extension, text).count());
-        let mut kept: Vec<u16> = units_as(stem, text).take(room - after).collect();
-        if matches!(kept.last(), Some(0xD800..=0xDBFF)) {
-            kept.pop(); // no half of a surrogate pair
-        }
-        kept.into_iter().for_each(|unit| self.push(width, unit));
-        suffix
+    /// What Joliet names are sorted by, ECMA-119 9.3: the part before the last dot, then the extension.
+    pub fn joliet_order(&self) -> (Vec<u8>, Vec<u8>) {
+        let (units, _) = self.as_bytes().as_chunks::<2>();
+        let dot = units
             .iter()
-            .for_each(|&character| self.push(width, u16::from(character)));
-        if let Some(extension) = extension {
-            self.push(width, u16::from(b'.'));
-            units_as(extension, text).for_each(|unit| self.push(width, unit));
-        }
+            .rposition(|unit| unit == b"\0.")
+            .unwrap_or(units.len());
+        let (stem, extension) = self.as_bytes().split_at(dot * 2);
+        (stem.to_vec(), extension.to_vec())
     }
 
     fn push(&mut self, width: u8, unit: u16) {
         let [high, low] = unit.to_be_bytes();
         if width == 16 {
-            self.bytes.push(high);
+            self.push_byte(high);
         }
-        self.bytes.push(low);
+        self.push_byte(low);
+    }
+
+    fn push_byte(&mut self, byte: u8) {
+        if let Some(place) = self.bytes.get_mut(usize::from(self.length)) {
+            *place = byte;
+            self.length += 1;
+        }
     }
 }
 
@@ -180,15 +220,33 @@ fn compression(text: Option<&str>) -> u8 {
     }
 }
 
-fn units(name: &[u8]) -> impl Iterator<Item = u16> {
-    units_as(name, core::str::from_utf8(name).ok())
+/// A character in Joliet: of the basic plane, no control character, none of `*/:;?\`.
+fn joliet_unit(character: u32) -> Option<u16> {
+    let forbidden = [b'*', b'/', b':', b';', b'?', b'\\'];
+    let is_forbidden = |unit: u16| unit < 0x20 || forbidden.iter().any(|&byte| u16::from(byte) == unit);
+    u16::try_from(character).ok().filter(|&unit| !is_forbidden(unit))
 }
 
-/// UTF-16 units of a part of a name, which is text when the whole of it is.
-fn units_as<'a>(part: &'a [u8], whole: Option<&str>) -> impl Iterator<Item = u16> + 'a {
+/// 16-bit units of a part of a name, which is text when the whole of it is.
+fn units<'a>(form: Form, part: &'a [u8], whole: Option<&str>) -> impl Iterator<Item = u16> + 'a {
     let text = whole.and_then(|_| core::str::from_utf8(part).ok());
     let latin = if text.is_some() { &[][..] } else { part };
-    text.unwrap_or_default()
-        .encode_utf16()
-        .chain(latin.iter().map(|&byte| u16::from(byte)))
+    let characters = text.unwrap_or_default().chars();
+    let characters = characters.chain(latin.iter().map(|&byte| char::from(byte)));
+    characters.flat_map(move |character| {
+        let mut pair = [0; 2];
+        let count = match form {
+            Form::Udf => character.encode_utf16(&mut pair).len(),
+            Form::Joliet => {
+                pair[0] = joliet_unit(u32::from(character)).unwrap_or(u16::from(b'_'));
+                1
+            }
+        };
+        pair.into_iter().take(count)
+    })
+}
+
+/// Text for a field of Joliet's volume descriptor.
+pub(super) fn joliet_text(text: &str) -> impl Iterator<Item = u16> {
+    units(Form::Joliet, text.as_bytes(), Some(text))
 }

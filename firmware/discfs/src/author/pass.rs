@@ -1,6 +1,6 @@
 //! One pass over an image: every file's bytes are read once, burned and digested together.
 
-use super::layout::{File, Image};
+use super::layout::{File, Image, Part};
 use super::{Content, PassError};
 use crate::BLOCK;
 use alloc::vec::Vec;
@@ -57,7 +57,7 @@ impl<'image> Pass<'image> {
         let blocks = usize::try_from(left).map_or(buf.len() / BLOCK, |left| left.min(buf.len() / BLOCK));
         let buf = buf.get_mut(..blocks * BLOCK).unwrap_or_default();
         // A file that ends in this buffer may be listed in it as well: the data come first.
-        let data = u64::from(self.image.digest_region.start).saturating_sub(self.position);
+        let data = u64::from(self.image.region(Part::Digests).start).saturating_sub(self.position);
         let data = usize::try_from(data).map_or(blocks, |data| data.min(blocks));
         let (data, digests) = buf.split_at_mut(data * BLOCK);
         self.step(data, content)?;

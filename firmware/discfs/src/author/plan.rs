@@ -1,18 +1,13 @@
 //! Computes the layout of an image from a tree.
 
-use super::iso::{RECORD_MAX, length_of_items};
-use super::layout::{Directory, Entry, File, Image, Region, Symlink, What, fixed, length};
-use super::names::{IsoName, UdfName};
-use super::udf_nodes::{SYMLINK_MAX, path_components};
-use super::{Options, PlanError, rock_ridge};
-use crate::digests::line_length;
-use crate::structure::Mark;
+use super::layout::{Directory, Entry, File, Hierarchy, Image, Recorded, Region, Symlink, What};
+use super::layout::{length, number_of};
+use super::names::{Form, IsoName, UnicodeName};
+use super::udf_nodes::{EXTENT_MAX, EXTENTS_MAX};
+use super::{Options, PlanError, measure};
 use crate::tree::{Content, Tree};
-use crate::{Attributes, BLOCK, FileId, Time};
+use crate::{Attributes, DiscExtent, FileId, Time};
 use alloc::{collections::BTreeSet, vec, vec::Vec};
-
-/// Largest file in one ISO 9660 extent (ECMA-119 9.1.4: 32 bits).
-const FILE_MAX: u64 = u32::MAX as u64;
 
 /// Computes where everything of a tree will lie.
 ///
@@ -24,14 +19,25 @@ pub fn plan(tree: &Tree, options: &Options) -> Result<Image, PlanError> {
         ..Image::default()
     };
     let nodes = place_entries(&mut image, tree)?;
-    number_udf_names(&mut image);
+    if options.format.has_udf() {
+        image.udf_numbers = number_names(&image, Form::Udf);
+    }
     order_files(&mut image, tree, &nodes)?;
     drop(nodes);
-    measure_iso(&mut image)?;
-    measure_udf(&mut image)?;
-    measure_path_table(&mut image);
-    measure_digest_list(&mut image);
-    assign_blocks(&mut image)?;
+    measure::digest_list(&mut image);
+    if options.format.has_iso() {
+        let joliet = options.joliet.then(|| joliet_hierarchy(&image));
+        let hierarchies = [Some(Hierarchy::default()), joliet];
+        for hierarchy in hierarchies.into_iter().flatten() {
+            let hierarchy = measure::hierarchy(&mut image, hierarchy)?;
+            image.hierarchies.push(hierarchy);
+        }
+    }
+    if options.format.has_udf() {
+        measure::identifiers(&mut image)?;
+    }
+    measure::symlinks(&image)?;
+    measure::assign_blocks(&mut image)?;
     Ok(image)
 }
 
@@ -136,7 +142,6 @@ fn push_entry(image: &mut Image, tree: &Tree, nodes: &mut Vec<u32>, node: u32, p
                 parent,
                 entries: 0..0,
                 directories: 0,
-                iso: Region::default(),
                 identifiers: Region::default(),
                 identifier_bytes: 0,
             });
@@ -146,7 +151,7 @@ fn push_entry(image: &mut Image, tree: &Tree, nodes: &mut Vec<u32>, node: u32, p
             What::Directory(length(&image.directories) - 1)
         }
         // Files get their numbers when their order is known.
-        Content::File { .. } => What::File(0),
+        Content::File { .. } | Content::Recorded { .. } => What::File(0),
         Content::Symlink { target } => {
             let target = keep(image, tree.bytes(target));
             image.symlinks.push(Symlink {
@@ -185,50 +190,74 @@ fn keep(image: &mut Image, bytes: &[u8]) -> core::ops::Range<u32> {
     start..length(&image.bytes)
 }
 
-/// Numbers UDF names that would be equal. Only names that are not shown as they are can be.
-fn number_udf_names(image: &mut Image) {
+/// Numbers Unicode names that would be equal. Only names that are not shown as they are can be.
+fn number_names(image: &Image, form: Form) -> Vec<(u32, u32)> {
     let mut numbers = Vec::new();
-    let mut name = UdfName::new();
+    let name = |entry: u32, number: u32| {
+        let entry = &image.entries[entry as usize];
+        UnicodeName::new(form, image.bytes(&entry.name), number)
+    };
     for directory in &image.directories {
-        let raw = |entry: u32| image.bytes(&image.entries[entry as usize].name);
-        let changed: Vec<u32> = directory
-            .entries
-            .clone()
-            .filter(|&entry| {
-                name.set(raw(entry), 0);
-                !name.exact
-            })
-            .collect();
+        let is_changed = |&entry: &u32| !name(entry, 0).exact;
+        let changed: Vec<u32> = directory.entries.clone().filter(is_changed).collect();
         if changed.is_empty() {
             continue;
         }
-        let mut taken = BTreeSet::new();
-        for entry in directory.entries.clone() {
-            name.set(raw(entry), 0);
-            if name.exact {
-                taken.insert(name.as_bytes().to_vec());
-            }
-        }
+        let names = directory.entries.clone().map(|entry| name(entry, 0));
+        let mut taken: BTreeSet<Vec<u8>> = names
+            .filter(|name| name.exact)
+            .map(|name| name.as_bytes().to_vec())
+            .collect();
         let mut last = 0;
         for entry in changed {
             let mut number = 0;
-            name.set(raw(entry), 0);
-            while !taken.insert(name.as_bytes().to_vec()) {
+            while !taken.insert(name(entry, number).as_bytes().to_vec()) {
                 last += 1;
                 number = last;
-                name.set(raw(entry), number);
             }
             if number > 0 {
                 numbers.push((entry, number));
             }
         }
     }
-    image.udf_numbers = numbers;
+    numbers
+}
+
+/// Orders the second hierarchy by its own names, and its directories level by level.
+fn joliet_hierarchy(image: &Image) -> Hierarchy {
+    let mut hierarchy = Hierarchy {
+        joliet: true,
+        numbers: number_names(image, Form::Joliet),
+        entries: (0..length(&image.entries)).collect(),
+        ..Hierarchy::default()
+    };
+    for directory in &image.directories {
+        let range = directory.entries.start as usize..directory.entries.end as usize;
+        hierarchy.entries[range].sort_by_cached_key(|&entry| {
+            let name = image.bytes(&image.entries[entry as usize].name);
+            let number = number_of(&hierarchy.numbers, entry);
+            UnicodeName::new(Form::Joliet, name, number).joliet_order()
+        });
+    }
+    hierarchy.directories.push(0);
+    hierarchy.places = vec![0; image.directories.len()];
+    let mut next = 0;
+    while let Some(&number) = hierarchy.directories.get(next) {
+        hierarchy.places[number as usize] = u32::try_from(next).unwrap_or(u32::MAX);
+        let entries = image.directories[number as usize].entries.clone();
+        for entry in &hierarchy.entries[entries.start as usize..entries.end as usize] {
+            if let What::Directory(below) = image.entries[*entry as usize].what {
+                hierarchy.directories.push(below);
+            }
+        }
+        next += 1;
+    }
+    hierarchy
 }
 
 /// Numbers files in the order in which a walk meets them, so that a disc is read back without seeking.
 fn order_files(image: &mut Image, tree: &Tree, nodes: &[u32]) -> Result<(), PlanError> {
-    let mut listed = Vec::new();
+    let mut met = Vec::new();
     let mut walk = vec![image.directories[0].entries.clone()];
     while let Some(entries) = walk.last_mut() {
         let Some(entry) = entries.next() else {
@@ -237,233 +266,106 @@ fn order_files(image: &mut Image, tree: &Tree, nodes: &[u32]) -> Result<(), Plan
         };
         match image.entries[entry as usize].what {
             What::Directory(number) => walk.push(image.directories[number as usize].entries.clone()),
-            What::File(_) => listed.push(entry),
-            What::Symlink(_) | What::DigestList => {}
+            What::File(_) => met.push(entry),
+            What::Recorded(_) | What::Symlink(_) | What::DigestList => {}
         }
     }
-    let file = |entry: u32| match tree.records()[nodes[entry as usize] as usize].content {
-        Content::File { size, file } => (file, size),
-        _ => (FileId(0), 0),
+    let content = |entry: u32| &tree.records()[nodes[entry as usize] as usize].content;
+    // Recorded files have numbers of their own.
+    let identity = |entry: u32| match content(entry) {
+        Content::Recorded { file, .. } => (true, *file),
+        Content::File { file, .. } => (false, *file),
+        _ => (false, FileId(0)),
     };
-    // Hard links: of the names of a file the one listed first leads.
-    let mut by_id: Vec<(FileId, u32)> = (0..)
-        .zip(&listed)
-        .map(|(at, &entry)| (file(entry).0, at))
+    let size = |entry: u32| match content(entry) {
+        Content::Recorded { extents, .. } => tree.extents(extents).iter().map(|extent| extent.bytes).sum(),
+        Content::File { size, .. } => *size,
+        _ => 0,
+    };
+    // Hard links: of the names of a file the one met first leads.
+    let mut by_id: Vec<((bool, FileId), u32)> = (0..)
+        .zip(&met)
+        .map(|(at, &entry)| (identity(entry), at))
         .collect();
     by_id.sort_unstable();
-    let mut leaders: Vec<u32> = (0..length(&listed)).collect();
+    let mut leaders: Vec<u32> = (0..length(&met)).collect();
     for group in by_id.chunk_by(|left, right| left.0 == right.0) {
         group
             .iter()
             .for_each(|&(_, at)| leaders[at as usize] = group[0].1);
     }
-    for (at, &entry) in listed.iter().enumerate() {
-        let leader = listed[leaders[at] as usize];
-        let (id, size) = file(entry);
+    for (at, &entry) in met.iter().enumerate() {
+        let leader = met[leaders[at] as usize];
         if leader == entry {
-            if size > FILE_MAX {
+            let blocks = size(entry).div_ceil(2048);
+            if blocks > u64::from(u32::MAX) {
+                return Err(PlanError::ImageTooLarge(blocks));
+            }
+            let what = number_file(image, tree, content(entry), entry, size(entry));
+            image.entries[entry as usize].what = what;
+            let pieces = image.pieces(what, EXTENT_MAX).count();
+            if image.options.format.has_udf() && pieces > EXTENTS_MAX {
                 return Err(PlanError::FileTooLarge(image.readable_path(entry)));
             }
-            image.entries[entry as usize].what = What::File(length(&image.files));
+            continue;
+        }
+        let places = |entry: u32| match content(entry) {
+            Content::Recorded { extents, .. } => tree.extents(extents),
+            _ => &[],
+        };
+        if size(leader) != size(entry) || places(leader) != places(entry) {
+            return Err(PlanError::LinksDiffer(image.readable_path(entry)));
+        }
+        let what = image.entries[leader as usize].what;
+        image.entries[entry as usize].what = what;
+        match what {
+            What::File(number) => image.files[number as usize].links += 1,
+            What::Recorded(number) => image.recorded[number as usize].links += 1,
+            What::Directory(_) | What::Symlink(_) | What::DigestList => {}
+        }
+    }
+    // Not every recorded file has a digest to be listed with.
+    met.retain(|&entry| match image.entries[entry as usize].what {
+        What::Recorded(number) => image.recorded[number as usize].digest.is_some(),
+        _ => true,
+    });
+    image.listed = met;
+    let start = image.options.start_block;
+    let end = |extent: &DiscExtent| u64::from(extent.block) + extent.bytes.div_ceil(2048);
+    for file in &image.recorded {
+        let extents = &image.extents[file.extents.start as usize..file.extents.end as usize];
+        if extents.iter().any(|extent| end(extent) > u64::from(start)) {
+            return Err(PlanError::NotRecorded(image.readable_path(file.entry)));
+        }
+    }
+    Ok(())
+}
+
+/// Gives a file that is met for the first time its number.
+fn number_file(image: &mut Image, tree: &Tree, content: &Content, entry: u32, size: u64) -> What {
+    match content {
+        Content::Recorded { extents, digest, .. } => {
+            let start = length(&image.extents);
+            image.extents.extend_from_slice(tree.extents(extents));
+            image.recorded.push(Recorded {
+                extents: start..length(&image.extents),
+                size,
+                digest: *digest,
+                entry,
+                links: 1,
+            });
+            What::Recorded(length(&image.recorded) - 1)
+        }
+        Content::File { file: id, .. } => {
             image.files.push(File {
-                id,
+                id: *id,
                 size,
                 block: 0,
                 entry,
                 links: 1,
             });
-        } else {
-            if file(leader).1 != size {
-                return Err(PlanError::LinksDiffer(image.readable_path(entry)));
-            }
-            image.entries[entry as usize].what = image.entries[leader as usize].what;
-            if let What::File(number) = image.entries[leader as usize].what {
-                image.files[number as usize].links += 1;
-            }
+            What::File(length(&image.files) - 1)
         }
+        Content::Directory | Content::Symlink { .. } | Content::DigestList => What::DigestList,
     }
-    image.listed = listed;
-    Ok(())
-}
-
-/// Measures directory records and continuation areas.
-fn measure_iso(image: &mut Image) -> Result<(), PlanError> {
-    let mut continuations = vec![(0, 0)];
-    let mut continued_to = rock_ridge::EXTENSION_REFERENCE as u64;
-    let mut marks = Vec::new();
-    let mut regions = Vec::with_capacity(image.directories.len());
-    let mut record = [0; RECORD_MAX];
-    for directory in &image.directories {
-        let start = length(&marks);
-        let mut filled = 2048;
-        for item in 0..length_of_items(directory) {
-            let (record_length, continued) = image.write_record(directory, item, &mut record);
-            if filled + record_length > 2048 {
-                marks.push(item);
-                filled = 0;
-            }
-            filled += record_length;
-            if continued > 0 && item >= 2 {
-                // Whole within a block: Linux reads no continuation area that crosses into the next.
-                let bytes = u64::from(continued);
-                if continued_to % 2048 + bytes > 2048 {
-                    continued_to = continued_to.next_multiple_of(2048);
-                }
-                let offset =
-                    u32::try_from(continued_to).map_err(|_| PlanError::ImageTooLarge(continued_to / 2048))?;
-                continuations.push((directory.entries.start + item - 2, offset));
-                continued_to += bytes;
-            }
-        }
-        let blocks = length(&marks) - start;
-        if u64::from(blocks) * 2048 > u64::from(u32::MAX) {
-            return Err(PlanError::DirectoryTooLarge(image.readable_path(directory.entry)));
-        }
-        regions.push(Region { start, blocks });
-    }
-    image.iso_region.blocks = length(&marks);
-    image.continuation_region.blocks = u32::try_from(continued_to.div_ceil(2048)).unwrap_or(u32::MAX);
-    image.iso_marks = marks;
-    image.continuations = continuations;
-    image
-        .directories
-        .iter_mut()
-        .zip(regions)
-        .for_each(|(directory, region)| directory.iso = region);
-    Ok(())
-}
-
-/// Measures file identifiers and checks the targets of symbolic links, in both views.
-fn measure_udf(image: &mut Image) -> Result<(), PlanError> {
-    let mut name = UdfName::new();
-    let mut marks: Vec<Mark> = Vec::new();
-    let mut measures = Vec::with_capacity(image.directories.len());
-    for directory in &image.directories {
-        let start = length(&marks);
-        let mut bytes = 0;
-        for item in 0..=directory.entries.end - directory.entries.start {
-            let next = bytes + u64::from(image.identifier_length(directory, item, &mut name));
-            mark_blocks(&mut marks, start, item, bytes, next);
-            bytes = next;
-        }
-        let Ok(bytes) = u32::try_from(bytes) else {
-            return Err(PlanError::DirectoryTooLarge(image.readable_path(directory.entry)));
-        };
-        measures.push((
-            Region {
-                start,
-                blocks: length(&marks) - start,
-            },
-            bytes,
-        ));
-    }
-    image.identifier_region.blocks = length(&marks);
-    image.identifier_marks = marks;
-    for (directory, (region, bytes)) in image.directories.iter_mut().zip(measures) {
-        directory.identifiers = region;
-        directory.identifier_bytes = bytes;
-    }
-    let mut components = Vec::new();
-    for link in &image.symlinks {
-        path_components(image.bytes(&link.target), &mut components);
-        let mut continued = 0;
-        rock_ridge::name_and_target(image, link.entry, |bytes| continued += bytes.len());
-        let embedded = image.options.udf_symlinks && components.len() > SYMLINK_MAX;
-        if embedded || continued > BLOCK {
-            return Err(PlanError::TargetTooLong(image.readable_path(link.entry)));
-        }
-    }
-    Ok(())
-}
-
-/// Notes an item that covers the bytes `from..to` of a stream at each block it begins, the blocks of the
-/// stream being numbered from `start`.
-fn mark_blocks(marks: &mut Vec<Mark>, start: u32, item: u32, from: u64, to: u64) {
-    while from < to && u64::from(length(marks) - start) * 2048 < to {
-        let block = u64::from(length(marks) - start) * 2048;
-        marks.push(Mark {
-            item,
-            skip: u32::try_from(block - from).unwrap_or_default(),
-        });
-    }
-}
-
-fn measure_path_table(image: &mut Image) {
-    let mut marks = Vec::new();
-    let mut bytes = 0;
-    for number in 0..length(&image.directories) {
-        let next = bytes + u64::from(image.path_record_length(number));
-        mark_blocks(&mut marks, 0, number, bytes, next);
-        bytes = next;
-    }
-    image.path_table_bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
-    image.path_region_little.blocks = length(&marks);
-    image.path_region_big.blocks = length(&marks);
-    image.path_marks = marks;
-}
-
-fn measure_digest_list(image: &mut Image) {
-    let mut marks = Vec::new();
-    let mut bytes = 0;
-    let mut path = Vec::new();
-    for (at, &entry) in (0..).zip(&image.listed) {
-        image.path_into(entry, &mut path);
-        let next = bytes + line_length(&path);
-        mark_blocks(&mut marks, 0, at, bytes, next);
-        bytes = next;
-    }
-    image.digest_list_bytes = bytes;
-    image.digest_region.blocks = length(&marks);
-    image.digest_marks = marks;
-}
-
-/// Lays the regions one behind the other and gives every file its blocks.
-fn assign_blocks(image: &mut Image) -> Result<(), PlanError> {
-    image.icb_region.blocks = image.icbs();
-    let data: u64 = image.files.iter().map(|file| file.size.div_ceil(2048)).sum();
-    let metadata = [
-        &image.icb_region,
-        &image.identifier_region,
-        &image.path_region_little,
-        &image.path_region_big,
-        &image.iso_region,
-        &image.continuation_region,
-        &image.digest_region,
-    ];
-    let blocks = metadata
-        .iter()
-        .map(|region| u64::from(region.blocks))
-        .sum::<u64>()
-        + data;
-    // One more for the anchor in the last block.
-    let blocks = u64::from(fixed::ICBS) + blocks + 1;
-    let blocks = blocks.next_multiple_of(u64::from(image.options.alignment.max(1)));
-    let too_large = PlanError::ImageTooLarge(blocks);
-    if image.digest_list_bytes > FILE_MAX
-        || u64::from(image.options.start_block) + blocks > u64::from(u32::MAX)
-    {
-        return Err(too_large);
-    }
-    image.blocks = u32::try_from(blocks).map_err(|_| too_large.clone())?;
-    image.data_region.blocks = u32::try_from(data).map_err(|_| too_large)?;
-    let mut at = fixed::ICBS;
-    for region in [
-        &mut image.icb_region,
-        &mut image.identifier_region,
-        &mut image.path_region_little,
-        &mut image.path_region_big,
-        &mut image.iso_region,
-        &mut image.continuation_region,
-        &mut image.data_region,
-        &mut image.digest_region,
-    ] {
-        region.start = at;
-        at += region.blocks;
-    }
-    let mut at = image.data_region.start;
-    for file in &mut image.files {
-        file.block = at;
-        at += u32::try_from(file.size.div_ceil(2048)).unwrap_or_default();
-    }
-    Ok(())
 }

@@ -1,7 +1,6 @@
 //! Produces blocks of an image.
 
-use super::layout::{Image, Region, fixed, length};
-use super::names::UdfName;
+use super::layout::{Image, Part, Region, What, fixed, length};
 use super::{Content, ReadError};
 use crate::BLOCK;
 use crate::digests::write_line;
@@ -11,20 +10,9 @@ use alloc::vec::Vec;
 /// Where the digest of the file with a number comes from.
 pub(super) type DigestOf<'a> = dyn FnMut(u32, &mut dyn Content) -> Option<[u8; 32]> + 'a;
 
-/// The parts of an image, in their order.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Part {
-    Descriptors,
-    Icbs,
-    Identifiers,
-    PathTableLittle,
-    PathTableBig,
-    IsoDirectories,
-    Continuations,
-    Data,
-    Digests,
-    Padding,
-}
+/// Blocks that [`Image::front`] lies in: where the first session of a disc whose beginning can be rewritten
+/// starts, rounded up to the unit in which the medium is written.
+pub const FRONT_BLOCKS: u32 = fixed::ANCHOR + 1;
 
 impl Image {
     /// Produces blocks from `block` (counted from the start of the image) until `buf` is full. File data is
@@ -36,6 +24,27 @@ impl Image {
         let mut digest_of =
             |number: u32, content: &mut dyn Content| content.digest(self.files[number as usize].id);
         self.produce(block, buf, content, &mut digest_of)
+    }
+
+    /// Blocks, by their absolute addresses, that make a disc whose beginning can be rewritten show this session, to
+    /// readers that know nothing of sessions: volume descriptors at 16 and an anchor at 256. Each is whole in
+    /// itself and takes readers from one session to the next, so that they are to be written when the image is on
+    /// the disc and synced, in this order. The first session of such a disc starts behind them ([`FRONT_BLOCKS`]).
+    #[must_use]
+    pub fn front(&self) -> Vec<(u32, [u8; BLOCK])> {
+        let mut front = Vec::new();
+        if self.options.format.has_udf() {
+            let mut anchor = [0; BLOCK];
+            self.write_anchor(fixed::ANCHOR, &mut anchor);
+            front.push((fixed::ANCHOR, anchor));
+        }
+        // The primary volume descriptor is written last.
+        for index in (0..fixed::MAIN_SEQUENCE - fixed::VOLUME_DESCRIPTORS).rev() {
+            let mut block = [0; BLOCK];
+            self.write_volume_descriptor(index, &mut block);
+            front.push((fixed::VOLUME_DESCRIPTORS + index, block));
+        }
+        front
     }
 
     pub(super) fn produce(
@@ -68,35 +77,9 @@ impl Image {
     }
 
     fn part_of(&self, block: u32) -> (Part, Region) {
-        let parts = [
-            (
-                Part::Descriptors,
-                Region {
-                    start: 0,
-                    blocks: fixed::ICBS,
-                },
-            ),
-            (Part::Icbs, self.icb_region),
-            (Part::Identifiers, self.identifier_region),
-            (Part::PathTableLittle, self.path_region_little),
-            (Part::PathTableBig, self.path_region_big),
-            (Part::IsoDirectories, self.iso_region),
-            (Part::Continuations, self.continuation_region),
-            (Part::Data, self.data_region),
-            (Part::Digests, self.digest_region),
-        ];
-        let end = self.digest_region.end();
-        let padding = (
-            Part::Padding,
-            Region {
-                start: end,
-                blocks: self.blocks - end,
-            },
-        );
-        parts
-            .into_iter()
-            .find(|(_, region)| block < region.end())
-            .unwrap_or(padding)
+        let at = self.parts.partition_point(|(_, region)| region.end() <= block);
+        let last = (Part::Padding, self.region(Part::Padding));
+        self.parts.get(at).copied().unwrap_or(last)
     }
 
     /// Produces blocks of one part, counted from its start.
@@ -114,15 +97,15 @@ impl Image {
         blocks.fill(0);
         match part {
             Part::Identifiers => {
-                let mut name = UdfName::new();
                 let mut done = 0;
                 while done < blocks.len() {
                     let at = first + u32::try_from(done / BLOCK).unwrap_or_default();
-                    done += self.write_identifiers(at, &mut blocks[done..], &mut name);
+                    done += self.write_identifiers(at, &mut blocks[done..]);
                 }
             }
-            Part::PathTableLittle => self.write_path_table(first, blocks, false),
-            Part::PathTableBig => self.write_path_table(first, blocks, true),
+            Part::PathTable(hierarchy, big_endian) => {
+                self.write_path_table(&self.hierarchies[hierarchy], first, blocks, big_endian);
+            }
             Part::Digests => self.produce_digests(first, blocks, content, digest_of)?,
             _ => {
                 let mut scratch = Vec::new();
@@ -130,12 +113,11 @@ impl Image {
                     match part {
                         Part::Descriptors => self.write_descriptor(at, block),
                         Part::Icbs => self.write_file_entry(at, block, &mut scratch),
-                        Part::IsoDirectories => self.write_iso_directory(at, block),
-                        Part::Continuations => self.write_continuations(at, block),
-                        _ if self.digest_region.end() + at == self.blocks - 1 => {
-                            self.write_anchor(self.blocks - 1, block);
+                        Part::Records(hierarchy) => {
+                            self.write_records(&self.hierarchies[hierarchy], at, block);
                         }
-                        _ => {}
+                        Part::Continuations => self.write_continuations(at, block),
+                        _ => self.write_last(self.region(part).start + at, block),
                     }
                 }
             }
@@ -144,22 +126,39 @@ impl Image {
     }
 
     fn write_descriptor(&self, at: u32, block: &mut [u8]) {
-        use fixed::{
-            ANCHOR, INTEGRITY, ISO_TERMINATOR, MAIN_SEQUENCE, PARTITION, PRIMARY_VOLUME, RECOGNITION,
-            RESERVE_SEQUENCE,
-        };
+        use fixed::{ANCHOR, FILE_SET, INTEGRITY, MAIN_SEQUENCE, RESERVE_SEQUENCE, VOLUME_DESCRIPTORS};
+        if let VOLUME_DESCRIPTORS..MAIN_SEQUENCE = at {
+            return self.write_volume_descriptor(at - VOLUME_DESCRIPTORS, block);
+        }
         match at {
-            PRIMARY_VOLUME => self.write_primary_volume(block),
-            ISO_TERMINATOR => Self::write_iso_terminator(block),
-            RECOGNITION..=20 => Self::write_recognition(at - RECOGNITION, block),
+            _ if !self.options.format.has_udf() => {}
             MAIN_SEQUENCE..RESERVE_SEQUENCE => self.write_sequence(MAIN_SEQUENCE, at - MAIN_SEQUENCE, block),
             RESERVE_SEQUENCE..INTEGRITY => {
                 self.write_sequence(RESERVE_SEQUENCE, at - RESERVE_SEQUENCE, block);
             }
             INTEGRITY..=65 => self.write_integrity(at - INTEGRITY, block),
-            ANCHOR => self.write_anchor(ANCHOR, block),
-            PARTITION.. => self.write_file_set(at - PARTITION, block),
+            ANCHOR => self.write_anchor(self.options.start_block + ANCHOR, block),
+            FILE_SET.. => self.write_file_set(at - FILE_SET, block),
             _ => {}
+        }
+    }
+
+    /// ISO 9660 volume descriptors and their terminator, then UDF volume recognition.
+    fn write_volume_descriptor(&self, index: u32, block: &mut [u8]) {
+        let hierarchies = length(&self.hierarchies);
+        let terminators = hierarchies.min(1);
+        if let Some(hierarchy) = self.hierarchies.get(index as usize) {
+            self.write_volume(hierarchy, block);
+        } else if index < hierarchies + terminators {
+            Self::write_iso_terminator(block);
+        } else if self.options.format.has_udf() && index < hierarchies + terminators + 3 {
+            self.write_recognition(index - hierarchies - terminators, block);
+        }
+    }
+
+    fn write_last(&self, at: u32, block: &mut [u8]) {
+        if at == self.blocks - 1 && self.options.format.has_udf() {
+            self.write_anchor(self.options.start_block + at, block);
         }
     }
 
@@ -169,7 +168,7 @@ impl Image {
         blocks: &mut [u8],
         content: &mut dyn Content,
     ) -> Result<(), ReadError> {
-        let mut at = self.data_region.start + first;
+        let mut at = self.region(Part::Data).start + first;
         let mut number = self.files.partition_point(|file| file.block <= at) - 1;
         let mut rest = blocks;
         while !rest.is_empty() {
@@ -210,11 +209,12 @@ impl Image {
         let mut path = Vec::new();
         for at in mark.item..length(&self.listed) {
             let entry = self.listed[at as usize];
-            let super::layout::What::File(number) = self.entries[entry as usize].what else {
-                continue;
+            let digest = match self.entries[entry as usize].what {
+                What::File(number) => digest_of(number, content),
+                What::Recorded(number) => self.recorded[number as usize].digest,
+                _ => continue,
             };
-            let digest = digest_of(number, content)
-                .ok_or_else(|| ReadError::DigestUnknown(self.readable_path(entry)))?;
+            let digest = digest.ok_or_else(|| ReadError::DigestUnknown(self.readable_path(entry)))?;
             self.path_into(entry, &mut path);
             write_line(&digest, &path, |bytes| window.put(bytes));
             if window.full() {

@@ -14,7 +14,7 @@ const CONTINUE: u8 = 1;
 fn file_type(what: What) -> u32 {
     match what {
         What::Directory(_) => 0o040_000,
-        What::File(_) | What::DigestList => 0o100_000,
+        What::File(_) | What::Recorded(_) | What::DigestList => 0o100_000,
         What::Symlink(_) => 0o120_000,
     }
 }
@@ -47,6 +47,7 @@ pub(super) fn attributes(out: &mut Cursor<'_>, image: &Image, entry: u32) {
     let attributes = match what {
         // All names of a file show the attributes of the first.
         What::File(number) => image.entries[image.files[number as usize].entry as usize].attributes,
+        What::Recorded(number) => image.entries[image.recorded[number as usize].entry as usize].attributes,
         _ => entry.attributes,
     };
     head(out, b"PX", 44);

@@ -1,13 +1,30 @@
-//! UDF 1.02 volume structures (ECMA-167 part 3): anchors, descriptor sequences, file set.
+//! UDF volume structures (ECMA-167 part 3): anchors, descriptor sequences, file set.
 
-use super::layout::{Image, Region, fixed, length};
-use super::names::UdfName;
+use super::UdfRevision;
+use super::layout::{Image, Part, Region, fixed, length};
+use super::names::{Form, UnicodeName};
 use crate::structure::Cursor;
 use crate::tag::{TAG, id, seal};
 use crate::time::{Civil, Time};
 
-/// UDF 2.1.5.3: the revision, in hexadecimal digits.
-const REVISION: u16 = 0x0102;
+impl UdfRevision {
+    /// UDF 2.1.5.3: in hexadecimal digits.
+    fn digits(self) -> u16 {
+        match self {
+            Self::V1_02 => 0x0102,
+            Self::V2_01 => 0x0201,
+        }
+    }
+
+    /// Version of the descriptors: the edition of ECMA-167 (3/7.2.2).
+    pub(super) fn edition(self) -> u8 {
+        match self {
+            Self::V1_02 => 2,
+            Self::V2_01 => 3,
+        }
+    }
+}
+
 /// UDF 6.3: operating system class UNIX, Linux.
 const SYSTEM: [u8; 2] = [4, 5];
 
@@ -40,8 +57,8 @@ pub(super) fn implementation(out: &mut Cursor<'_>) {
 }
 
 /// Domain, UDF 2.1.5.3, with no write protection stated: the medium states it.
-fn domain(out: &mut Cursor<'_>) {
-    entity(out, b"*OSTA UDF Compliant", &REVISION.to_le_bytes());
+fn domain(out: &mut Cursor<'_>, revision: UdfRevision) {
+    entity(out, b"*OSTA UDF Compliant", &revision.digits().to_le_bytes());
 }
 
 /// Character set, UDF 2.1.2.
@@ -52,8 +69,7 @@ fn character_set(out: &mut Cursor<'_>) {
 
 /// Text in a field of fixed width, ECMA-167 1/7.2.12: its last byte is the length.
 fn text(out: &mut Cursor<'_>, text: &str, width: usize) {
-    let mut name = UdfName::new();
-    name.set(text.as_bytes(), 0);
+    let name = UnicodeName::new(Form::Udf, text.as_bytes(), 0);
     let bytes = name.as_bytes();
     let unit = if bytes.first() == Some(&16) { 2 } else { 1 };
     let length = match bytes.len().min(width - 1) {
@@ -78,25 +94,26 @@ pub(super) fn long_extent(out: &mut Cursor<'_>, bytes: u32, block: u32, unique: 
     out.le32(unique);
 }
 
-/// Writes a descriptor of one block: `body` after the tag, up to `length` bytes in all.
-pub(super) fn descriptor(
-    block: &mut [u8],
-    tag: u16,
-    location: u32,
-    length: usize,
-    body: impl FnOnce(&mut Cursor<'_>),
-) {
-    let mut out = Cursor::new(block);
-    out.zeros(TAG);
-    body(&mut out);
-    seal(block, tag, location, length);
-}
-
 impl Image {
-    /// Anchor volume descriptor pointer, ECMA-167 3/10.2.
-    pub(super) fn write_anchor(&self, image_block: u32, block: &mut [u8]) {
+    /// Writes a descriptor of one block: `body` after the tag, up to `length` bytes in all.
+    pub(super) fn descriptor(
+        &self,
+        block: &mut [u8],
+        tag: u16,
+        location: u32,
+        length: usize,
+        body: impl FnOnce(&mut Cursor<'_>),
+    ) {
+        let mut out = Cursor::new(block);
+        out.zeros(TAG);
+        body(&mut out);
+        seal(block, tag, self.options.udf_revision.edition(), location, length);
+    }
+
+    /// Anchor volume descriptor pointer for an absolute block, ECMA-167 3/10.2.
+    pub(super) fn write_anchor(&self, location: u32, block: &mut [u8]) {
         let start = self.options.start_block;
-        descriptor(block, id::ANCHOR, start + image_block, 512, |out| {
+        self.descriptor(block, id::ANCHOR, location, 512, |out| {
             for sequence in [fixed::MAIN_SEQUENCE, fixed::RESERVE_SEQUENCE] {
                 extent(
                     out,
@@ -113,18 +130,18 @@ impl Image {
     pub(super) fn write_sequence(&self, sequence: u32, index: u32, block: &mut [u8]) {
         let location = self.options.start_block + sequence + index;
         match index {
-            0 => descriptor(block, id::PRIMARY_VOLUME, location, 512, |out| {
+            0 => self.descriptor(block, id::PRIMARY_VOLUME, location, 512, |out| {
                 self.primary_volume(out)
             }),
-            1 => descriptor(block, id::IMPLEMENTATION_USE, location, 512, |out| {
+            1 => self.descriptor(block, id::IMPLEMENTATION_USE, location, 512, |out| {
                 self.volume_information(out)
             }),
-            2 => descriptor(block, id::PARTITION, location, 512, |out| self.partition(out)),
-            3 => descriptor(block, id::LOGICAL_VOLUME, location, 446, |out| {
+            2 => self.descriptor(block, id::PARTITION, location, 512, |out| self.partition(out)),
+            3 => self.descriptor(block, id::LOGICAL_VOLUME, location, 446, |out| {
                 self.logical_volume(out)
             }),
-            4 => descriptor(block, id::UNALLOCATED_SPACE, location, 24, |out| out.le32(4)),
-            5 => descriptor(block, id::TERMINATING, location, 512, |_| ()),
+            4 => self.descriptor(block, id::UNALLOCATED_SPACE, location, 24, |out| out.le32(4)),
+            5 => self.descriptor(block, id::TERMINATING, location, 512, |_| ()),
             _ => {}
         }
     }
@@ -160,7 +177,8 @@ impl Image {
     /// UDF 2.2.7.
     fn volume_information(&self, out: &mut Cursor<'_>) {
         out.le32(1);
-        entity(out, b"*UDF LV Info", &[2, 1, SYSTEM[0], SYSTEM[1]]);
+        let [low, high] = self.options.udf_revision.digits().to_le_bytes();
+        entity(out, b"*UDF LV Info", &[low, high, SYSTEM[0], SYSTEM[1]]);
         character_set(out);
         text(out, &self.options.label, 128);
         out.zeros(36 * 3);
@@ -171,10 +189,10 @@ impl Image {
         out.le32(2);
         out.le16(1); // allocated
         out.le16(0);
-        entity(out, b"+NSR02", &[]);
+        entity(out, &[b'+', b'N', b'S', b'R', b'0', self.edition_digit()], &[]);
         out.zeros(128);
         out.le32(1); // read only
-        out.le32(self.options.start_block + fixed::PARTITION);
+        out.le32(self.partition);
         out.le32(self.partition_blocks());
         implementation(out);
     }
@@ -184,8 +202,8 @@ impl Image {
         character_set(out);
         text(out, &self.options.label, 128);
         out.le32(2048);
-        domain(out);
-        long_extent(out, 2 * 2048, 0, 0); // file set descriptor and its terminator
+        domain(out, self.options.udf_revision);
+        long_extent(out, 2 * 2048, self.file_set(), 0); // file set descriptor and its terminator
         out.le32(6);
         out.le32(1);
         implementation(out);
@@ -207,9 +225,9 @@ impl Image {
     pub(super) fn write_integrity(&self, index: u32, block: &mut [u8]) {
         let location = self.options.start_block + fixed::INTEGRITY + index;
         if index == 1 {
-            return descriptor(block, id::TERMINATING, location, 512, |_| ());
+            return self.descriptor(block, id::TERMINATING, location, 512, |_| ());
         }
-        descriptor(block, id::INTEGRITY, location, 88 + 46, |out| {
+        self.descriptor(block, id::INTEGRITY, location, 88 + 46, |out| {
             timestamp(out, self.time());
             out.le32(1); // closed
             out.zeros(8);
@@ -220,20 +238,21 @@ impl Image {
             out.le32(0); // free
             out.le32(self.partition_blocks());
             implementation(out);
-            out.le32(length(&self.files) + 1);
+            out.le32(length(&self.files) + length(&self.recorded) + 1);
             out.le32(length(&self.directories));
             for _ in 0..3 {
-                out.le16(REVISION); // least to read, least and most to write
+                out.le16(self.options.udf_revision.digits()); // least to read, least and most to write
             }
         });
     }
 
     /// File set descriptor, ECMA-167 4/14.1, and its terminator. Locations are in the partition from here on.
     pub(super) fn write_file_set(&self, index: u32, block: &mut [u8]) {
+        let location = self.file_set() + index;
         if index == 1 {
-            return descriptor(block, id::TERMINATING, index, 512, |_| ());
+            return self.descriptor(block, id::TERMINATING, location, 512, |_| ());
         }
-        descriptor(block, id::FILE_SET, index, 512, |out| {
+        self.descriptor(block, id::FILE_SET, location, 512, |out| {
             timestamp(out, self.time());
             out.le16(3); // interchange level, UDF 2.3.2.1
             out.le16(3);
@@ -245,13 +264,35 @@ impl Image {
             character_set(out);
             text(out, &self.options.label, 32);
             out.zeros(32 * 2); // copyright, abstract
-            long_extent(out, 2048, fixed::ICBS - fixed::PARTITION, 0);
-            domain(out);
+            long_extent(out, 2048, self.in_partition(Part::Icbs), 0);
+            domain(out, self.options.udf_revision);
         });
     }
 
     fn partition_blocks(&self) -> u32 {
-        self.blocks - 1 - fixed::PARTITION
+        self.options.start_block + self.blocks - 1 - self.partition
+    }
+
+    /// The file set descriptor's place in the partition.
+    fn file_set(&self) -> u32 {
+        self.options.start_block + fixed::FILE_SET - self.partition
+    }
+
+    /// Volume structure descriptors of the recognition sequence, ECMA-167 2/9.1.
+    pub(super) fn write_recognition(&self, index: u32, block: &mut [u8]) {
+        let identifier = match index {
+            0 => *b"BEA01",
+            1 => [b'N', b'S', b'R', b'0', self.edition_digit()],
+            _ => *b"TEA01",
+        };
+        let out = &mut Cursor::new(block);
+        out.u8(0);
+        out.bytes(&identifier);
+        out.u8(1);
+    }
+
+    fn edition_digit(&self) -> u8 {
+        b'0' + self.options.udf_revision.edition()
     }
 
     fn time(&self) -> Time {

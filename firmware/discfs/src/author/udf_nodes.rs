@@ -1,8 +1,8 @@
 //! UDF nodes (ECMA-167 part 4): file entries and file identifiers.
 
-use super::layout::{Directory, Entry, Image, What, fixed, length};
-use super::names::{UDF_NAME_MAX, UdfName};
-use super::udf::{FIRST_UNIQUE, descriptor, implementation, long_extent, timestamp};
+use super::layout::{Directory, Entry, Image, Part, What, length};
+use super::names::{Form, UDF_NAME_MAX, UnicodeName};
+use super::udf::{FIRST_UNIQUE, implementation, long_extent, timestamp};
 use crate::structure::{Cursor, Window};
 use crate::tag::{TAG, id, seal};
 use alloc::vec::Vec;
@@ -16,7 +16,9 @@ const IDENTIFIER_HEAD: usize = 38;
 /// Bytes of the longest file identifier.
 const IDENTIFIER_MAX: usize = IDENTIFIER_HEAD + UDF_NAME_MAX + 3;
 /// An allocation descriptor's length has 30 bits; whole blocks in all but the last (ECMA-167 4/14.14.1.1).
-const EXTENT_MAX: u64 = (1 << 30) - 2048;
+pub(super) const EXTENT_MAX: u32 = (1 << 30) - 2048;
+/// Extents of a file at most: their allocation descriptors of 8 bytes fill its file entry's block.
+pub(super) const EXTENTS_MAX: usize = (2048 - FILE_ENTRY) / 8;
 
 /// ECMA-167 4/14.9.5: five bits for each of owner, group and others, from the lowest: execute, write, read,
 /// change attributes, delete. The last two follow from the right to write.
@@ -31,14 +33,12 @@ fn permissions(mode: u32) -> u32 {
 /// Components of a symbolic link's target, ECMA-167 4/14.16.1. Names become what they are in directories,
 /// so that the link still leads to a file whose name had to be changed (but for a number).
 pub(super) fn path_components(target: &[u8], out: &mut Vec<u8>) {
-    let mut compressed = UdfName::new();
     out.clear();
     let mut component = |kind: u8, name: &[u8]| {
         let head = out.len();
         out.extend_from_slice(&[kind, 0, 0, 0]);
         if !name.is_empty() {
-            compressed.set(name, 0);
-            out.extend_from_slice(compressed.as_bytes());
+            out.extend_from_slice(UnicodeName::new(Form::Udf, name, 0).as_bytes());
         }
         out[head + 1] = u8::try_from(out.len() - head - 4).unwrap_or(u8::MAX);
     };
@@ -66,17 +66,21 @@ impl Image {
     /// What the information control block of this number describes, and an entry that has its attributes.
     fn node(&self, icb: u32) -> (What, &Entry) {
         let directories = length(&self.directories);
-        let files = directories + length(&self.files);
+        let recorded = directories + length(&self.files);
+        let digest_list = recorded + length(&self.recorded);
         if icb < directories {
             (
                 What::Directory(icb),
                 self.directory_entry(&self.directories[icb as usize]),
             )
-        } else if icb < files {
+        } else if icb < recorded {
             let file = &self.files[(icb - directories) as usize];
             (What::File(icb - directories), &self.entries[file.entry as usize])
+        } else if icb < digest_list {
+            let file = &self.recorded[(icb - recorded) as usize];
+            (What::Recorded(icb - recorded), &self.entries[file.entry as usize])
         } else {
-            let link = (icb - files)
+            let link = (icb - digest_list)
                 .checked_sub(1)
                 .map(|link| &self.symlinks[link as usize]);
             let entry = &self.entries[link.map_or(self.digest_entry, |link| link.entry) as usize];
@@ -91,34 +95,27 @@ impl Image {
         let (file_type, links) = match what {
             // Names that identify a directory: its own and the parent entries of those in it.
             What::Directory(_) => (4, self.links(what) - 1),
-            What::File(_) | What::DigestList => (5, self.links(what)),
+            What::File(_) | What::Recorded(_) | What::DigestList => (5, self.links(what)),
             What::Symlink(_) => (12, 1),
         };
-        let (start, size) = match what {
-            What::Directory(number) => {
-                let directory = &self.directories[number as usize];
-                let start = self.identifier_region.start + directory.identifiers.start;
-                (start, u64::from(directory.identifier_bytes))
-            }
-            What::File(number) => {
-                let file = &self.files[number as usize];
-                (file.block, file.size)
-            }
-            What::DigestList => (self.digest_region.start, self.digest_list_bytes),
+        let size = match what {
+            What::Directory(number) => u64::from(self.directories[number as usize].identifier_bytes),
+            What::File(number) => self.files[number as usize].size,
+            What::Recorded(number) => self.recorded[number as usize].size,
+            What::DigestList => self.digest_list_bytes,
             What::Symlink(number) => {
                 path_components(self.bytes(&self.symlinks[number as usize].target), scratch);
-                (0, scratch.len() as u64)
+                scratch.len() as u64
             }
         };
         let embedded = matches!(what, What::Symlink(_));
-        let extents = if embedded { 0 } else { size.div_ceil(EXTENT_MAX) };
         let tail = if embedded {
             scratch.len()
         } else {
-            usize::try_from(extents * 8).unwrap_or_default()
+            8 * self.pieces(what, EXTENT_MAX).count()
         };
-        let location = fixed::ICBS - fixed::PARTITION + icb;
-        descriptor(block, id::FILE_ENTRY, location, FILE_ENTRY + tail, |out| {
+        let location = self.in_partition(Part::Icbs) + icb;
+        self.descriptor(block, id::FILE_ENTRY, location, FILE_ENTRY + tail, |out| {
             // ICB tag, 4/14.6: strategy 4, one entry.
             out.le32(0);
             out.le16(4);
@@ -150,14 +147,9 @@ impl Image {
             if embedded {
                 out.bytes(scratch);
             }
-            let mut block = start - if embedded { 0 } else { fixed::PARTITION };
-            let mut left = if embedded { 0 } else { size };
-            while left > 0 {
-                let extent = u32::try_from(left.min(EXTENT_MAX)).unwrap_or_default();
-                out.le32(extent);
-                out.le32(block);
-                block += extent / 2048;
-                left -= u64::from(extent);
+            for (block, bytes) in self.pieces(what, EXTENT_MAX) {
+                out.le32(bytes);
+                out.le32(block - self.partition);
             }
         });
     }
@@ -168,17 +160,16 @@ impl Image {
         directory: &Directory,
         item: u32,
         location: u32,
-        name: &mut UdfName,
         place: &mut [u8; IDENTIFIER_MAX],
     ) -> usize {
         let number = directory.entries.start + item - u32::from(item > 0);
-        let (what, name): (What, &[u8]) = if item == 0 {
-            (What::Directory(directory.parent), b"")
+        let what = if item == 0 {
+            What::Directory(directory.parent)
         } else {
-            let entry = &self.entries[number as usize];
-            name.set(self.bytes(&entry.name), self.udf_number(number));
-            (entry.what, name.as_bytes())
+            self.entries[number as usize].what
         };
+        let name = (item > 0).then(|| self.udf_name(number));
+        let name = name.as_ref().map_or(&[][..], UnicodeName::as_bytes);
         let is_directory = u8::from(matches!(what, What::Directory(_)));
         let mut out = Cursor::new(place);
         out.zeros(TAG);
@@ -188,46 +179,43 @@ impl Image {
         long_extent(
             &mut out,
             2048,
-            fixed::ICBS - fixed::PARTITION + self.icb(what),
+            self.in_partition(Part::Icbs) + self.icb(what),
             self.unique(what),
         );
         out.le16(0); // no implementation use
         out.bytes(name);
         out.zeros(out.at().next_multiple_of(4) - out.at());
         let length = out.at();
-        seal(place, id::FILE_IDENTIFIER, location, length);
+        let version = self.options.udf_revision.edition();
+        seal(place, id::FILE_IDENTIFIER, version, location, length);
         length
     }
 
     /// Whether UDF has no identifier for an item of a directory.
     fn is_left_out(&self, directory: &Directory, item: u32) -> bool {
         let entry = (directory.entries.start + item).saturating_sub(1) as usize;
-        item > 0 && !self.options.udf_symlinks && matches!(self.entries[entry].what, What::Symlink(_))
+        item > 0 && !self.options.udf_has_symlinks() && matches!(self.entries[entry].what, What::Symlink(_))
     }
 
     /// Bytes of file identifier `item`, 0 when it is left out.
-    pub(super) fn identifier_length(&self, directory: &Directory, item: u32, name: &mut UdfName) -> u32 {
+    pub(super) fn identifier_length(&self, directory: &Directory, item: u32) -> u32 {
         if self.is_left_out(directory, item) {
             return 0;
         }
-        if item > 0 {
-            let number = directory.entries.start + item - 1;
-            name.set(
-                self.bytes(&self.entries[number as usize].name),
-                self.udf_number(number),
-            );
-        }
-        let bytes = if item == 0 { 0 } else { name.as_bytes().len() };
+        let bytes = match item {
+            0 => 0,
+            _ => self.udf_name(directory.entries.start + item - 1).as_bytes().len(),
+        };
         u32::try_from((IDENTIFIER_HEAD + bytes).next_multiple_of(4)).unwrap_or_default()
     }
 
+    fn udf_name(&self, entry: u32) -> UnicodeName {
+        let name = self.bytes(&self.entries[entry as usize].name);
+        UnicodeName::new(Form::Udf, name, self.udf_number(entry))
+    }
+
     /// Blocks of file identifiers, up to the end of one directory; returns how many bytes were covered.
-    pub(super) fn write_identifiers(
-        &self,
-        block_of_region: u32,
-        blocks: &mut [u8],
-        name: &mut UdfName,
-    ) -> usize {
+    pub(super) fn write_identifiers(&self, block_of_region: u32, blocks: &mut [u8]) -> usize {
         let number = self
             .directories
             .partition_point(|directory| directory.identifiers.start <= block_of_region)
@@ -235,7 +223,7 @@ impl Image {
         let directory = &self.directories[number];
         let covered = ((directory.identifiers.end() - block_of_region) as usize * 2048).min(blocks.len());
         let mark = self.identifier_marks[block_of_region as usize];
-        let region = self.identifier_region.start - fixed::PARTITION;
+        let region = self.in_partition(Part::Identifiers);
         // Where in the directory the item begins, for the location in its tag.
         let mut at = u64::from(block_of_region - directory.identifiers.start) * 2048 - u64::from(mark.skip);
         let mut window = Window::new(mark.skip as usize, blocks.get_mut(..covered).unwrap_or_default());
@@ -246,7 +234,7 @@ impl Image {
             let block = u32::try_from(at / 2048).unwrap_or_default();
             let mut place = [0; IDENTIFIER_MAX];
             let location = region + directory.identifiers.start + block;
-            let length = self.write_identifier(directory, item, location, name, &mut place);
+            let length = self.write_identifier(directory, item, location, &mut place);
             window.put(&place[..length]);
             at += length as u64;
             if window.full() {

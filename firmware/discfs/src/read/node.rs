@@ -2,7 +2,7 @@
 
 use super::blocks::{BlockSource, Blocks};
 use super::{DiscError, malformed};
-use crate::{Attributes, BLOCK};
+use crate::{Attributes, BLOCK, DiscExtent};
 use alloc::vec::Vec;
 
 /// What a node is.
@@ -117,5 +117,27 @@ impl Extents {
             }
         }
         Ok(done)
+    }
+}
+
+impl Node {
+    /// Where a file's bytes lie, if a later session can describe them again: `None` when something of them was
+    /// not recorded, or stands within blocks of something else.
+    #[must_use]
+    pub fn recorded(&self) -> Option<Vec<DiscExtent>> {
+        let extents = self.extents.0.iter().filter(|(_, extent)| extent.length > 0);
+        let mut recorded: Vec<DiscExtent> = Vec::new();
+        for (_, extent) in extents {
+            let position = extent.position.filter(|at| at.is_multiple_of(BLOCK as u64))?;
+            let whole = |extent: &DiscExtent| extent.bytes.is_multiple_of(BLOCK as u64);
+            if self.kind != NodeKind::File || !recorded.last().is_none_or(whole) {
+                return None;
+            }
+            recorded.push(DiscExtent {
+                block: u32::try_from(position / BLOCK as u64).ok()?,
+                bytes: extent.length,
+            });
+        }
+        Some(recorded)
     }
 }

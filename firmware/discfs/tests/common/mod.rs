@@ -181,8 +181,13 @@ pub fn produce(image: &Image, content: &mut dyn Content, blocks: usize) -> Vec<u
 
 /// Authors a sample into `disc.img` in a directory.
 pub fn author(sample: &Sample, directory: &Path) -> std::path::PathBuf {
+    author_with(sample, &options(), directory)
+}
+
+/// As [`author`], with options.
+pub fn author_with(sample: &Sample, options: &Options, directory: &Path) -> std::path::PathBuf {
     let (tree, mut memory) = sample.tree();
-    let image = discfs::plan(&tree, &options()).unwrap();
+    let image = discfs::plan(&tree, options).unwrap();
     let bytes = produce(&image, &mut memory, 32);
     assert_eq!(bytes.len() as u64, image.blocks() * BLOCK as u64);
     let path = directory.join("disc.img");
@@ -191,8 +196,10 @@ pub fn author(sample: &Sample, directory: &Path) -> std::path::PathBuf {
 }
 
 /// Runs a foreign program; that it is missing is a failure with a clear message.
+/// Some (genisoimage) can loop for ever.
 pub fn run(program: &str, arguments: &[&OsStr], directory: &Path) -> String {
-    let output = Command::new(program)
+    let output = Command::new("timeout")
+        .args(["60", program])
         .args(arguments)
         .current_dir(directory)
         .env("LC_ALL", "C.UTF-8")
