@@ -37,7 +37,8 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            connections: 64,
+            // Fewer than net carries: whoever is one too many is told so.
+            connections: 60,
             silence: Duration::from_secs(10),
             frame: Duration::from_secs(30),
             stall: Duration::from_secs(60),

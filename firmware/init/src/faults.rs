@@ -1,8 +1,10 @@
 //! Orders from the console to break things, for tests of the box's recovery and its figures.
 //!
-//! `kill ROLE`, `hang ROLE`, `panic`, `memory`: one on a line.
+//! `kill ROLE`, `hang ROLE`, `panic`, `memory`: one on a line. The kernel's parameter
+//! `spindle.silence=SECONDS` shortens the wait for a role that hangs.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::process::Signal;
@@ -10,7 +12,7 @@ use seam::Role;
 
 use crate::console::Console;
 use crate::lines::Lines;
-use crate::supervisor::Supervisor;
+use crate::supervisor::{Policy, Supervisor};
 
 /// Printed at start, and so in the executable: a release image is searched for it.
 const MARKER: &str = "spindle-fault-injection: this build obeys kill, hang and panic from its console";
@@ -62,6 +64,16 @@ fn memory(supervisor: &Supervisor) -> String {
         }
     }
     line + &format!(" total {total}")
+}
+
+/// The policy as the kernel's command line has it.
+pub(crate) fn policy(command_line: &str) -> Policy {
+    let silence = command_line
+        .split_ascii_whitespace()
+        .find_map(|word| word.strip_prefix("spindle.silence=")?.parse().ok());
+    let mut policy = Policy::default();
+    policy.silence = silence.map_or(policy.silence, Duration::from_secs);
+    policy
 }
 
 /// The console as a source of orders.
@@ -119,6 +131,12 @@ impl Faults {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_wait_for_a_role_that_hangs_can_be_shortened() {
+        assert_eq!(policy("quiet").silence, Policy::default().silence);
+        assert_eq!(policy("quiet spindle.silence=3").silence, Duration::from_secs(3));
+    }
 
     #[test]
     fn orders_are_understood_or_refused() {

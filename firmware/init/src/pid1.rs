@@ -63,7 +63,7 @@ pub fn run() -> ExitCode {
 fn live(mut console: Console, started: Duration) -> ! {
     forget_standard_streams();
     let supervisor = loop {
-        match Supervisor::new(Policy::default()) {
+        match Supervisor::new(policy()) {
             Ok(supervisor) => break supervisor,
             Err(error) => console.line(&format!("init: cannot make the channels between roles: {error}")),
         }
@@ -75,7 +75,12 @@ fn live(mut console: Console, started: Duration) -> ! {
         let _ = std::panic::catch_unwind(AssertUnwindSafe(|| init.live()));
     }
     init.say("too many panics; the roles run on, but nothing is restarted any more");
-    reap_for_ever()
+    loop {
+        // A log nobody reads would stop the roles, and with them a burn.
+        let _ = std::panic::catch_unwind(AssertUnwindSafe(|| init.supervisor.drain()));
+        while let Ok(Some(_)) = rustix::process::wait(WaitOptions::NOHANG) {}
+        std::thread::sleep(Duration::from_millis(100));
+    }
 }
 
 /// Nothing of ours writes to the descriptors the kernel gave us: writing there may wait.
@@ -86,6 +91,13 @@ fn forget_standard_streams() {
         let _ = rustix::stdio::dup2_stdout(&null);
         let _ = rustix::stdio::dup2_stderr(&null);
     }
+}
+
+fn policy() -> Policy {
+    #[cfg(feature = "faults")]
+    return crate::faults::policy(&std::fs::read_to_string("/proc/cmdline").unwrap_or_default());
+    #[cfg(not(feature = "faults"))]
+    Policy::default()
 }
 
 fn reap_for_ever() -> ! {
@@ -252,6 +264,9 @@ impl Init {
             Event::Ready => {
                 let at = since_kernel_entry().as_secs_f64();
                 self.say(format!("ready {at:.3} s after kernel entry"));
+                if self.devices.interfaces().next().is_none() {
+                    self.say("no network interface was found, so nobody can reach this box; attach one");
+                }
             }
             Event::Address(Some(address)) => {
                 let at = since_kernel_entry().as_secs_f64();

@@ -54,19 +54,27 @@ pub(crate) struct Limits {
     pub(crate) descriptors: u64,
     /// Bytes of private memory.
     pub(crate) data: Option<u64>,
+    /// Rank for the processor, setpriority(2): a step is a quarter more or less of it.
+    pub(crate) nice: i32,
 }
 
 const fn limits(role: Role) -> Limits {
-    match role {
-        Role::Net | Role::Doors | Role::Vault => Limits {
-            descriptors: 1024,
-            data: None,
-        },
+    let nice = match role {
+        // A burn must not wait for a hundred threads that compute digests for clients: nice(-10) weighs as
+        // much as eighty of nice(10).
+        Role::Vault => -10,
+        Role::Net => 0,
+        Role::Doors | Role::Reader => 10,
+    };
+    let (descriptors, data) = match role {
+        Role::Net | Role::Doors | Role::Vault => (1024, None),
         // A disc written to exhaust its reader ends the reader, not the box.
-        Role::Reader => Limits {
-            descriptors: 16,
-            data: Some(64 << 20),
-        },
+        Role::Reader => (16, Some(64 << 20)),
+    };
+    Limits {
+        descriptors,
+        data,
+        nice,
     }
 }
 

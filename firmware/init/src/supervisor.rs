@@ -170,6 +170,12 @@ impl Supervisor {
         std::mem::take(&mut self.events).into_iter()
     }
 
+    /// Takes what the roles say, and forgets it: what is left to do when nothing else can be.
+    pub fn drain(&mut self) {
+        self.listen();
+        self.events.clear();
+    }
+
     /// Adds what wakes the supervisor.
     pub fn watch<'a>(&'a self, list: &mut Vec<PollFd<'a>>) {
         let occupants = self.seats.iter().filter_map(Seat::occupant);

@@ -100,6 +100,8 @@ pub(crate) fn prepare(
         if let Some(data) = limits.data {
             limit(Resource::Data, data)?;
         }
+        // Only root may raise a rank; a role without it works as well, if not as soon.
+        let _ = rustix::process::setpriority_process(None, limits.nice);
         if let Some(identity) = identity {
             become_nobody_but(identity)?;
         }

@@ -135,6 +135,8 @@ fn show() {
     // The last is the directory itself.
     open.pop();
     println!("open {open:?}");
+    let rank = rustix::process::getpriority_process(None).expect("it has one");
+    println!("rank {rank}");
     println!("end of show");
 }
 
@@ -323,11 +325,11 @@ fn privileges() {
         this.has(|event| matches!(event, Event::Ready))
     });
     let roles = [
-        (Role::Net, 101, "3, 4"),
-        (Role::Doors, 102, "3, 4, 5"),
-        (Role::Vault, 103, "3, 4"),
+        (Role::Net, 101, "3, 4", 0),
+        (Role::Doors, 102, "3, 4, 5", 10),
+        (Role::Vault, 103, "3, 4", if root { -10 } else { 0 }),
     ];
-    for (role, number, open) in roles {
+    for (role, number, open, rank) in roles {
         this.order(role, "show");
         let tag = format!("[{}]", role.name());
         this.until("it shows", |this| {
@@ -337,6 +339,7 @@ fn privileges() {
             "NoNewPrivs 1".to_owned(),
             "SigBlk 0000000000000000".into(),
             format!("open [0, 1, 2, {open}]"),
+            format!("rank {rank}"),
         ];
         if root {
             expected.extend([

@@ -149,6 +149,10 @@ impl Role {
                 self.network = Some(network);
                 self.cards.iter_mut().for_each(|card| card.configured = false);
                 self.configure();
+                // Init tells this last: what interfaces there are work now. A box may have none.
+                if !std::mem::replace(&mut self.ready, true) {
+                    self.tell(&ToInit::Ready);
+                }
             }
             Ok((FromInit::Stop, _)) => return Ok(true),
             Ok(_) | Err(ChannelError::Malformed) => {
@@ -182,10 +186,6 @@ impl Role {
                     return;
                 }
                 self.configure();
-                if !self.ready {
-                    self.ready = true;
-                    self.tell(&ToInit::Ready);
-                }
             }
             Err(error) => eprintln!("{name}: cannot be used: {error}"),
         }

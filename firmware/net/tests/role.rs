@@ -67,6 +67,7 @@ fn a_life_from_start_to_stop() {
         gateway: Some(Ipv4Addr::new(10, 77, 0, 2).into()),
     };
     init.send(&FromInit::Network(network), &[]).unwrap();
+    await_message(&init, &ToInit::Ready); // with what there is: no interface
     let (socket, index, address) = cable.packet_socket();
     let interface = Interface {
         name: "box0".into(),
@@ -78,7 +79,6 @@ fn a_life_from_start_to_stop() {
     init.send(&FromInit::Interface(interface.clone()), &[socket.as_fd()])
         .unwrap();
     drop(socket);
-    await_message(&init, &ToInit::Ready);
     await_message(&init, &ToInit::Address(Some(BOX)));
     await_message(&init, &ToInit::Heartbeat(2));
 

@@ -26,6 +26,8 @@ pub struct MachineOptions {
     pub memory: u32,
     /// The data disk; made by `images::data_disk`.
     pub data: Option<PathBuf>,
+    /// Whether it has a network interface.
+    pub nic: bool,
     /// Where the serial log goes.
     pub log: PathBuf,
     /// Whether the serial console is also shown on standard output.
@@ -43,6 +45,7 @@ impl MachineOptions {
             name: "spindle".into(),
             memory: 256,
             data: None,
+            nic: true,
             log: log.into(),
             echo: false,
             extra: Vec::new(),
@@ -93,12 +96,15 @@ impl Machine {
                 "-append",
                 &format!("{} spindle.name={}", options.command_line, options.name),
             ])
-            .args([
-                "-netdev",
-                &format!("user,id=net0,hostfwd=tcp:{control}-:{}", wire::PORT),
-            ])
-            .args(["-device", "virtio-net-pci,netdev=net0,romfile="])
             .args(["-device", "virtio-scsi-pci,id=scsi0"]);
+        if options.nic {
+            command
+                .args([
+                    "-netdev",
+                    &format!("user,id=net0,hostfwd=tcp:{control}-:{}", wire::PORT),
+                ])
+                .args(["-device", "virtio-net-pci,netdev=net0,romfile="]);
+        }
         if let Some(data) = &options.data {
             // Commas separate QEMU's options; doubled they are text.
             let file = data

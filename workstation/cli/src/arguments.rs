@@ -9,7 +9,7 @@ Exit codes:
   0  done
   1  the box refused, or the job failed
   2  the command line is wrong
-  3  the box cannot be reached, or the connection was lost
+  3  the box cannot be reached, something else answers, or the connection was lost
   4  a file of this machine cannot be read or written, or was left out of a put
   5  another session holds the box, or the drive is busy: try again later
   6  data arrived damaged, or a disc did not verify";
@@ -23,6 +23,7 @@ pub struct Arguments {
         long = "box",
         value_name = "ADDR",
         env = "SPINDLE_BOX",
+        hide_env_values = true,
         default_value = "spindle.local",
         global = true
     )]
@@ -50,7 +51,7 @@ pub enum Command {
     Ls(Ls),
     /// Fetch a file from a disc or a tree
     Get(Get),
-    /// Burn a tree as a new disc, close it, read it back and compare
+    /// Burn a tree as a new disc, close it, read it back and compare; goes on when this is interrupted
     Burn(Burn),
     /// Read a disc past every cache and compare it with what is known of it
     Verify(Which),

@@ -32,7 +32,14 @@ fn follow(
     job: impl FnOnce(&mut dyn FnMut(&JobProgress)) -> Result<JobEnded, Error>,
 ) -> Result<Exit, Error> {
     let mut progress = Progress::new(output, "queued", 0);
+    let mut told = output.json;
     let ended = job(&mut |now| {
+        if !std::mem::replace(&mut told, true) {
+            let job = now.job;
+            progress.note(&format!(
+                "job {job}; it goes on without this command, `spindle watch {job}` follows it"
+            ));
+        }
         let buffer = match now.buffer {
             percent @ 0..=100 => format!("  buffer {percent} %"),
             _ => String::new(),

@@ -9,6 +9,7 @@ mod exit;
 mod jobs;
 mod output;
 mod progress;
+mod target;
 mod trees;
 
 use std::process::ExitCode;
@@ -19,12 +20,12 @@ use client::{Connection, Error, Options};
 use arguments::{Arguments, Command};
 use exit::Exit;
 use output::Output;
+use target::Target;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let output = Output { json: arguments.json };
-    let result = connect(&arguments).and_then(|connection| run(connection, &arguments, output));
-    match result {
+    match run(&arguments, output) {
         Ok(exit) => exit.into(),
         Err(error) => {
             output.error(&error);
@@ -41,28 +42,36 @@ fn connect(arguments: &Arguments) -> Result<Connection, Error> {
     Connection::open(&arguments.address, &options)
 }
 
-fn run(mut connection: Connection, arguments: &Arguments, output: Output) -> Result<Exit, Error> {
+fn run(arguments: &Arguments, output: Output) -> Result<Exit, Error> {
+    let open = || connect(arguments);
     match &arguments.command {
-        Command::Status => drives::status(&mut connection, output),
-        Command::Drives => drives::list(&mut connection, output),
-        Command::Disc(which) => drives::disc(&mut connection, which.drive, output),
+        Command::Status => drives::status(&mut open()?, output),
+        Command::Drives => drives::list(&mut open()?, output),
+        Command::Disc(which) => drives::disc(&mut open()?, which.drive, output),
         Command::Eject(which) => {
-            connection.eject(which.drive)?;
+            open()?.eject(which.drive)?;
             output.done("eject", "the tray is open")
         }
         Command::Load(which) => {
-            connection.load(which.drive)?;
+            open()?.load(which.drive)?;
             output.done("load", "the tray is closed")
         }
-        Command::Put(what) => trees::put(&mut connection, what, output),
-        Command::Ls(what) => trees::ls(&mut connection, what, output),
-        Command::Get(what) => trees::get(&mut connection, what, output),
-        Command::Burn(what) => jobs::burn(&mut connection, what, output),
-        Command::Verify(which) => jobs::verify(&mut connection, which.drive, output),
-        Command::Jobs => jobs::list(&mut connection, output),
-        Command::Watch { job } => jobs::watch(&mut connection, *job, output),
+        // What this machine can refuse by itself is refused before the box is asked.
+        Command::Put(what) => {
+            let source = trees::source(what)?;
+            trees::put(&mut open()?, what, &source, output)
+        }
+        Command::Ls(what) => trees::ls(&mut open()?, what, output),
+        Command::Get(what) => {
+            let target = Target::choose(what)?;
+            trees::get(&mut open()?, what, target, output)
+        }
+        Command::Burn(what) => jobs::burn(&mut open()?, what, output),
+        Command::Verify(which) => jobs::verify(&mut open()?, which.drive, output),
+        Command::Jobs => jobs::list(&mut open()?, output),
+        Command::Watch { job } => jobs::watch(&mut open()?, *job, output),
         Command::Poweroff => {
-            connection.power_off()?;
+            open()?.power_off()?;
             output.done("poweroff", "the box switches off")
         }
     }

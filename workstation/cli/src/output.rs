@@ -21,7 +21,7 @@ impl Output {
         let mut line = if self.json {
             format!("{:#}", json())
         } else {
-            text()
+            printable(&text())
         };
         if !line.ends_with('\n') && !line.is_empty() {
             line.push('\n');
@@ -37,19 +37,48 @@ impl Output {
 
     /// Tells what went wrong; on standard error, so that it never mixes with a result.
     pub fn error(self, error: &Error) {
+        // Whoever closed standard output has read enough.
+        if matches!(error, Error::Output(error) if error.kind() == io::ErrorKind::BrokenPipe) {
+            return;
+        }
         if self.json {
-            let value = match error.failure() {
-                Some(refusal) => json!({ "error": failure(refusal) }),
-                None => json!({ "error": { "what": error.to_string(), "exit": Exit::of(error) as u8 } }),
+            let mut value = match error.failure() {
+                Some(refusal) => failure(refusal),
+                None => json!({
+                    "code": null,
+                    "name": null,
+                    "what": error.to_string(),
+                    "cause": "",
+                    "remedy": remedy(error).unwrap_or_default(),
+                }),
             };
-            eprintln!("{value:#}");
+            value["exit"] = (Exit::of(error) as u8).into();
+            tell(&format!("{:#}", json!({ "error": value })));
         } else {
-            eprintln!("spindle: {error}");
+            tell(&format!("spindle: {error}"));
             if let Some(remedy) = remedy(error) {
-                eprintln!("  remedy: {remedy}");
+                tell(&format!("  remedy: {remedy}"));
             }
         }
     }
+}
+
+/// A line on standard error; that nobody may read it is no reason to fail.
+pub fn tell(line: &str) {
+    let _ = writeln!(io::stderr(), "{}", printable(line));
+}
+
+/// Text as a terminal may have it: names and labels may come from anybody's disc.
+fn printable(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '\n' => out.push('\n'),
+            control if control.is_control() => out.extend(control.escape_default()),
+            plain => out.push(plain),
+        }
+    }
+    out
 }
 
 /// What to do about an error that is not the box's own word.
@@ -59,6 +88,9 @@ fn remedy(error: &Error) -> Option<&'static str> {
             Some("check that the box is on, and its address: --box HOST[:PORT] or SPINDLE_BOX")
         }
         Error::Lost(_) => Some("a job goes on without us: `spindle jobs` shows it; a put must be repeated"),
+        Error::NoGreeting { .. } => Some(
+            "if the box was just switched on, try again in a few seconds; otherwise check --box HOST[:PORT]",
+        ),
         Error::NotABox(_) => Some("something else answers there: check --box HOST[:PORT]"),
         Error::TooOld(_) => Some("update the box, or use a spindle of its version"),
         Error::Damaged(_) => Some("try again; if it happens often, check the network and the disc"),

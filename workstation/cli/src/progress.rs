@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::output::{Output, size};
+use crate::output::{Output, size, tell};
 
 /// Shows how far something is; silent with `--json`.
 pub struct Progress {
@@ -49,10 +49,15 @@ impl Progress {
         if self.lines && (new_phase || self.last.elapsed() >= Duration::from_secs(2)) {
             self.last = Instant::now();
             match total {
-                0 => eprintln!("{phase}: {}{note}", size(done)),
-                _ => eprintln!("{phase}: {} of {}{note}", size(done), size(total)),
+                0 => tell(&format!("{phase}: {}{note}", size(done))),
+                _ => tell(&format!("{phase}: {} of {}{note}", size(done), size(total))),
             }
         }
+    }
+
+    /// A line above the progress.
+    pub fn note(&self, line: &str) {
+        self.bar.suspend(|| tell(line));
     }
 
     pub fn finish(self) {

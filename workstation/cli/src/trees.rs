@@ -1,8 +1,8 @@
 //! Trees: put, ls, get.
 
-use std::fs::{self, File};
+use std::fs::OpenOptions;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use client::wire::{ByteString, Entry, EntryKind, Source};
 use client::{Connection, Error, Skipped, SourceTree};
@@ -10,11 +10,31 @@ use serde_json::{Value, json};
 
 use crate::arguments;
 use crate::exit::Exit;
-use crate::output::{Output, hex, moment, path, size};
+use crate::output::{Output, hex, moment, path, size, tell};
 use crate::progress::Progress;
+use crate::target::{Partial, Target};
 
-pub fn put(connection: &mut Connection, what: &arguments::Put, output: Output) -> Result<Exit, Error> {
+/// What a put will send.
+pub fn source(what: &arguments::Put) -> Result<SourceTree, Error> {
     let source = SourceTree::walk(&what.paths)?;
+    if source.items.is_empty() {
+        // An empty tree would be what the next burn takes.
+        let reason = source.skipped.first().map(|skipped| skipped.reason.clone());
+        let path = what.paths.first().cloned().unwrap_or_default();
+        return Err(Error::Unsuitable(
+            path,
+            reason.unwrap_or_else(|| "it is empty".into()),
+        ));
+    }
+    Ok(source)
+}
+
+pub fn put(
+    connection: &mut Connection,
+    what: &arguments::Put,
+    source: &SourceTree,
+    output: Output,
+) -> Result<Exit, Error> {
     let first = what.paths.first().and_then(|path| path.canonicalize().ok());
     let name = first
         .as_deref()
@@ -22,7 +42,7 @@ pub fn put(connection: &mut Connection, what: &arguments::Put, output: Output) -
         .map(|name| name.to_string_lossy().into_owned());
     let name = what.name.clone().or(name).unwrap_or_default();
     let mut progress = Progress::new(output, "sending", source.bytes);
-    let report = connection.put(what.tree, &name, &source, |now| {
+    let report = connection.put(what.tree, &name, source, |now| {
         progress.at(
             "sending",
             now.bytes,
@@ -33,12 +53,12 @@ pub fn put(connection: &mut Connection, what: &arguments::Put, output: Output) -
     progress.finish();
     let report = report?;
     let skipped: Vec<&Skipped> = source.skipped.iter().chain(&report.skipped).collect();
-    for skipped in &skipped {
-        eprintln!(
+    for skipped in skipped.iter().filter(|_| !output.json) {
+        tell(&format!(
             "spindle: left out {}: {}",
             skipped.local.display(),
             skipped.reason
-        );
+        ));
     }
     let done = report.done;
     output.print(
@@ -69,7 +89,7 @@ pub fn put(connection: &mut Connection, what: &arguments::Put, output: Output) -
     })
 }
 
-fn source(from: arguments::From) -> Source {
+fn source_on_box(from: arguments::From) -> Source {
     from.tree.map_or(Source::Disc(from.drive), Source::Tree)
 }
 
@@ -87,16 +107,17 @@ pub fn ls(connection: &mut Connection, what: &arguments::Ls, output: Output) -> 
     let top = ByteString::from(inner_path(&what.path));
     let mut lines = io::BufWriter::new(io::stdout());
     let mut entries = Vec::new();
-    let mut failed = Ok(());
-    connection.list(source(what.from), top.as_bytes(), depth, |entry| {
+    connection.list(source_on_box(what.from), top.as_bytes(), depth, |entry| {
         let is_top = entry.path == top && entry.kind == EntryKind::Directory.number();
         if output.json {
             entries.push(entry_json(&entry));
-        } else if !is_top && failed.is_ok() {
-            failed = writeln!(lines, "{}", entry_text(&entry, what.long));
+        } else if !is_top && let Err(error) = writeln!(lines, "{}", entry_text(&entry, what.long)) {
+            // Nobody reads on: the rest of a long list need not come.
+            output.error(&Error::Output(error));
+            std::process::exit(Exit::Local as i32);
         }
     })?;
-    failed.and_then(|()| lines.flush()).map_err(Error::Output)?;
+    lines.flush().map_err(Error::Output)?;
     if output.json {
         output.print(String::new, || json!({ "entries": entries }))?;
     }
@@ -163,59 +184,43 @@ fn entry_json(entry: &Entry) -> Value {
     object
 }
 
-pub fn get(connection: &mut Connection, what: &arguments::Get, output: Output) -> Result<Exit, Error> {
-    let wanted = inner_path(&what.path);
+pub fn get(
+    connection: &mut Connection,
+    what: &arguments::Get,
+    target: Target,
+    output: Output,
+) -> Result<Exit, Error> {
     let mut progress = Progress::new(output, "fetching", 0);
-    let mut tell = |done: u64, total: u64| progress.at("fetching", done, total, "");
-    let target = what.output.clone().unwrap_or_else(|| PathBuf::from("."));
-    if target.as_os_str() == "-" {
-        let mut stdout = io::stdout();
-        connection.get(source(what.from), wanted, &mut stdout, &mut tell)?;
+    let fetch = |into: &mut dyn Write| {
+        let tell = |done: u64, total: u64| progress.at("fetching", done, total, "");
+        let got = connection.get(source_on_box(what.from), inner_path(&what.path), into, tell);
         progress.finish();
-        return Ok(Exit::Done);
-    }
-    let target = match (target.is_dir(), what.path.file_name()) {
-        (true, Some(name)) => target.join(name),
-        _ => target,
+        got
     };
-    if target.exists() && !what.force {
-        let error = io::Error::new(io::ErrorKind::AlreadyExists, "it exists; --force replaces it");
-        return Err(Error::Local { path: target, error });
-    }
-    // The name appears only once the digest is known to be right.
-    let mut partial = target.clone().into_os_string();
-    partial.push(".part");
-    let partial = PathBuf::from(partial);
-    let local = |error| Error::Local {
-        path: partial.clone(),
-        error,
+    let (entry, written) = match target {
+        // Standard output is the file's.
+        Target::Stdout => return fetch(&mut io::stdout()).map(|_| Exit::Done),
+        Target::Special(path) => {
+            let opened = OpenOptions::new().write(true).open(&path);
+            let mut special = opened.map_err(|error| Error::Local {
+                path: path.clone(),
+                error,
+            })?;
+            (fetch(&mut special)?, path)
+        }
+        Target::File(path) => {
+            let mut partial = Partial::begin(path)?;
+            (fetch(&mut partial)?, partial.finish()?)
+        }
     };
-    let mut file = File::create(&partial).map_err(local)?;
-    let got = connection.get(source(what.from), wanted, &mut file, &mut tell);
-    progress.finish();
-    let finished = got.and_then(|entry| {
-        file.sync_all()
-            .and_then(|()| fs::rename(&partial, &target))
-            .map_err(local)?;
-        Ok(entry)
-    });
-    if finished.is_err() {
-        // Half a file under a name of its own helps nobody; the error that led here is what counts.
-        let _ = fs::remove_file(&partial);
-    }
-    let entry = finished?;
     output.print(
         || {
-            format!(
-                "{}: {}, SHA-256 {}",
-                target.display(),
-                size(entry.size),
-                hex(&entry.sha256.unwrap_or_default())
-            )
+            let digest = hex(&entry.sha256.unwrap_or_default());
+            format!("{}: {}, SHA-256 {digest}", written.display(), size(entry.size))
         },
         || {
             let mut object = entry_json(&entry);
-            object["written"] = target.display().to_string().into();
+            object["written"] = written.display().to_string().into();
             object
         },
     )?;

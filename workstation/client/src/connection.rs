@@ -1,16 +1,21 @@
 //! One session with one box.
 
+use std::io;
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use socket2::{SockRef, TcpKeepalive};
 use wire::{
-    Answer, Burn, ByteString, CHANNEL_CLEAR, Disc, DriveRequest, Drives, Entry, Flags, Greeting, Hello, Job,
-    JobEnded, JobProgress, List, Reply, Request, Role, Source, Status, Time, VERSION, Verify, WatchJob,
-    Welcome,
+    Answer, Burn, ByteString, CHANNEL_CLEAR, Disc, DriveRequest, Drives, Entry, Flags, GREETING_SIZE,
+    Greeting, GreetingError, Hello, Job, JobEnded, JobProgress, List, MAGIC, Reply, Request, Role, Source,
+    Status, Time, VERSION, Verify, WatchJob, Welcome,
 };
 
 use crate::Error;
-use crate::stream::{Incoming, Receiver, Sender};
+use crate::stream::{Incoming, Receiver, Sender, lost};
+
+/// How long a connection may be quiet before the other end is probed, and again between probes.
+const KEEP_ALIVE: Duration = Duration::from_secs(5);
 
 /// How to open a session.
 #[derive(Clone, Debug)]
@@ -82,28 +87,55 @@ fn now() -> Time {
     }
 }
 
-fn connect(address: &str, limit: Duration) -> std::io::Result<TcpStream> {
-    let with_port;
-    let address = match address.rsplit_once(':') {
-        Some((host, port)) if port.parse::<u16>().is_ok() && (!host.contains(':') || host.ends_with(']')) => {
-            address
-        }
-        _ => {
-            with_port = match address.contains(':') && !address.starts_with('[') {
-                true => format!("[{address}]:{}", wire::PORT),
-                false => format!("{address}:{}", wire::PORT),
-            };
-            &with_port
-        }
+/// Host and port of `HOST`, `HOST:PORT`, `[IPv6]:PORT` or a bare IPv6 address.
+fn host_and_port(address: &str) -> Option<(&str, u16)> {
+    let (host, port) = match address.rsplit_once(':') {
+        Some((host, _)) if host.contains(':') && !address.starts_with('[') => (address, None),
+        Some((_, port)) if port.ends_with(']') => (address, None),
+        Some((host, port)) => (host, Some(port)),
+        None => (address, None),
     };
-    let mut last = std::io::Error::new(std::io::ErrorKind::NotFound, "the name has no address");
-    for candidate in address.to_socket_addrs()? {
+    let host = match host.strip_prefix('[') {
+        Some(host) => host.strip_suffix(']')?,
+        None => host,
+    };
+    let port = match port {
+        Some(port) => port.parse().ok().filter(|port| *port != 0)?,
+        None => wire::PORT,
+    };
+    (!host.is_empty()).then_some((host, port))
+}
+
+fn connect(address: &str, limit: Duration) -> io::Result<TcpStream> {
+    let (host, port) = host_and_port(address)
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "it is not HOST or HOST:PORT"))?;
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    for candidate in (host, port).to_socket_addrs()? {
         match TcpStream::connect_timeout(&candidate, limit) {
             Ok(stream) => return Ok(stream),
             Err(error) => last = error,
         }
     }
     Err(last)
+}
+
+/// The box's greeting; what answers otherwise is told from a box by its first bytes.
+fn greeting(receiver: &mut Receiver, address: &str) -> Result<Greeting, Error> {
+    let silent = |error| match error {
+        Error::Lost(error) => Error::NoGreeting {
+            address: address.into(),
+            error,
+        },
+        other => other,
+    };
+    let mut bytes = [0; GREETING_SIZE];
+    let (magic, rest) = bytes.split_at_mut(MAGIC.len());
+    receiver.fill(magic).map_err(silent)?;
+    if magic != MAGIC {
+        return Err(GreetingError::NotABox.into());
+    }
+    receiver.fill(rest).map_err(silent)?;
+    Ok(Greeting::decode(&bytes)?)
 }
 
 impl Connection {
@@ -115,8 +147,16 @@ impl Connection {
         };
         let stream = connect(address, options.connect_timeout).map_err(failed)?;
         stream.set_nodelay(true).map_err(failed)?;
+        // A box that was restarted answers the probe with a reset; without one we would wait in silence.
+        let probes = TcpKeepalive::new()
+            .with_time(KEEP_ALIVE)
+            .with_interval(KEEP_ALIVE);
+        SockRef::from(&stream)
+            .set_tcp_keepalive(&probes)
+            .map_err(failed)?;
+        // Whatever else may answer there: a box greets at once.
         stream
-            .set_read_timeout(Some(options.silence_timeout))
+            .set_read_timeout(Some(options.connect_timeout))
             .map_err(failed)?;
         stream
             .set_write_timeout(Some(options.silence_timeout))
@@ -124,7 +164,8 @@ impl Connection {
         let mut sender = Sender::new(stream.try_clone().map_err(failed)?);
         let mut receiver = Receiver::new(stream);
 
-        let greeting = Greeting::decode(&receiver.exact()?)?;
+        let greeting = greeting(&mut receiver, address)?;
+        receiver.set_limit(options.silence_timeout).map_err(lost)?;
         if greeting.version < VERSION {
             return Err(Error::TooOld(greeting.version));
         }
@@ -135,15 +176,15 @@ impl Connection {
             version: VERSION,
             channel: CHANNEL_CLEAR,
         };
-        sender.raw(&answer.encode()).map_err(Error::Lost)?;
+        sender.raw(&answer.encode()).map_err(lost)?;
         let hello = Hello {
             version: VERSION,
             role: options.role.number(),
             utc: now(),
             program: options.program.clone(),
         };
-        sender.request(1, &Request::Hello(hello)).map_err(Error::Lost)?;
-        sender.flush().map_err(Error::Lost)?;
+        sender.request(1, &Request::Hello(hello)).map_err(lost)?;
+        sender.flush().map_err(lost)?;
         match receiver.next()? {
             Incoming::Reply(_, Reply::Welcome(welcome)) => Ok(Self {
                 sender,
@@ -267,8 +308,8 @@ impl Connection {
     /// Sends a request and returns its id.
     pub(crate) fn send(&mut self, request: &Request) -> Result<u32, Error> {
         self.last_id = self.last_id.wrapping_add(1);
-        self.sender.request(self.last_id, request).map_err(Error::Lost)?;
-        self.sender.flush().map_err(Error::Lost)?;
+        self.sender.request(self.last_id, request).map_err(lost)?;
+        self.sender.flush().map_err(lost)?;
         Ok(self.last_id)
     }
 
@@ -311,4 +352,30 @@ impl Connection {
 
 pub(crate) fn unexpected(reply: &Reply) -> Error {
     Error::Unexpected(format!("{reply:?}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::host_and_port;
+
+    #[test]
+    fn addresses_are_understood_or_refused() {
+        for (address, expected) in [
+            ("box", Some(("box", 2352))),
+            ("192.0.2.7:99", Some(("192.0.2.7", 99))),
+            ("::1", Some(("::1", 2352))),
+            ("fe80::1:99", Some(("fe80::1:99", 2352))),
+            ("[::1]", Some(("::1", 2352))),
+            ("[::1]:99", Some(("::1", 99))),
+            ("", None),
+            (":99", None),
+            ("box:", None),
+            ("box:0", None),
+            ("box:99999", None),
+            ("box:http", None),
+            ("[::1", None),
+        ] {
+            assert_eq!(host_and_port(address), expected, "{address}");
+        }
+    }
 }

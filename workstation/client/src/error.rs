@@ -18,6 +18,13 @@ pub enum Error {
         /// What the system says.
         error: io::Error,
     },
+    /// something answers at {address}, but no box greets there: {error}
+    NoGreeting {
+        /// Where the box was looked for.
+        address: String,
+        /// How it ended.
+        error: io::Error,
+    },
     /// the connection to the box was lost: {0}
     Lost(io::Error),
     /// {0}

@@ -6,7 +6,8 @@
 //!
 //! ```no_run
 //! let mut session = client::Connection::open("192.0.2.7:2352", &client::Options::default())?;
-//! println!("{} is up since {} s", session.welcome().name(), session.status()?.uptime);
+//! let status = session.status()?;
+//! println!("{} is up since {} s", session.welcome().name(), status.uptime);
 //! # Ok::<(), client::Error>(())
 //! ```
 

@@ -11,7 +11,7 @@ use wire::{EntryKind, PutBegin, PutDone, PutFileEnd, Reply, Request};
 
 use crate::connection::unexpected;
 use crate::source::{Item, Skipped, SourceTree, modified};
-use crate::stream::{Incoming, Receiver, Sender};
+use crate::stream::{Incoming, Receiver, Sender, lost};
 use crate::{Connection, Error, finish};
 
 /// How far a put is.
@@ -72,7 +72,7 @@ impl Connection {
             // The box's own words explain more than the broken pipe that may follow from them.
             Ok(PutReport {
                 done: answer?,
-                skipped: sent.map_err(Error::Lost)?,
+                skipped: sent.map_err(lost)?,
             })
         })
     }
@@ -84,7 +84,7 @@ fn outcome(receiver: &mut Receiver, id: u32, all_sent: &AtomicBool) -> Result<Pu
         let was_due = all_sent.load(Ordering::Relaxed);
         if !receiver.wait()? {
             match was_due {
-                true => return Err(Error::Lost(io::ErrorKind::TimedOut.into())),
+                true => return Err(lost(io::ErrorKind::TimedOut.into())),
                 false => continue,
             }
         }

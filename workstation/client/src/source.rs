@@ -34,7 +34,7 @@ pub struct Skipped {
 pub struct SourceTree {
     /// What is sent.
     pub items: Vec<Item>,
-    /// What cannot be sent: devices, sockets, pipes.
+    /// What cannot be sent: devices, sockets, pipes, and what cannot be read.
     pub skipped: Vec<Skipped>,
     /// Bytes in the files, hard links counted once.
     pub bytes: u64,
@@ -46,6 +46,8 @@ pub struct SourceTree {
 impl SourceTree {
     /// Walks the given files and directories. Each lands under its own name; of a path that ends in a
     /// slash, or is `.` or `..`, the contents land at the top, as with rsync.
+    ///
+    /// What cannot be read below them is left out; a path given that cannot be read is an error.
     pub fn walk<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>) -> Result<Self, Error> {
         let mut tree = Self::default();
         for path in paths {
@@ -76,9 +78,18 @@ impl SourceTree {
                 path.push(b'/');
             }
             path.extend_from_slice(name.as_encoded_bytes());
-            self.add(&local.join(&name), path)?;
+            let local = local.join(&name);
+            match self.add(&local, path) {
+                Err(Error::Local { error, .. }) => self.leave_out(local, error.to_string()),
+                Err(Error::Unsuitable(_, reason)) => self.leave_out(local, reason),
+                other => other?,
+            }
         }
         Ok(())
+    }
+
+    fn leave_out(&mut self, local: PathBuf, reason: String) {
+        self.skipped.push(Skipped { local, reason });
     }
 
     fn add(&mut self, local: &Path, path: Vec<u8>) -> Result<(), Error> {
@@ -107,11 +118,8 @@ impl SourceTree {
                 self.bytes = self.bytes.saturating_add(entry.size);
             }
         } else {
-            let reason = "it is neither a file nor a directory nor a symbolic link".into();
-            self.skipped.push(Skipped {
-                local: local.into(),
-                reason,
-            });
+            let reason = "it is neither a file nor a directory nor a symbolic link";
+            self.leave_out(local.into(), reason.into());
             return Ok(());
         }
         self.items.push(Item {

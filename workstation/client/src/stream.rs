@@ -2,6 +2,7 @@
 
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::net::TcpStream;
+use std::time::Duration;
 
 use wire::frame::{DATA, DATA_HEADER_SIZE, HEADER_SIZE, Header};
 use wire::{DecodeError, Reply, Request};
@@ -20,6 +21,21 @@ pub(crate) enum Incoming {
     Data(u32),
 }
 
+fn is_silence(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+}
+
+/// The end of a connection in words: the system's own speak of buffers and resources.
+pub(crate) fn lost(error: io::Error) -> Error {
+    Error::Lost(match error.kind() {
+        io::ErrorKind::UnexpectedEof => {
+            io::Error::new(io::ErrorKind::UnexpectedEof, "the other end closed it")
+        }
+        _ if is_silence(&error) => io::Error::new(io::ErrorKind::TimedOut, "the other end is silent"),
+        _ => error,
+    })
+}
+
 /// The half that receives.
 pub(crate) struct Receiver {
     stream: BufReader<TcpStream>,
@@ -34,30 +50,32 @@ impl Receiver {
         }
     }
 
-    pub(crate) fn exact<const N: usize>(&mut self) -> Result<[u8; N], Error> {
-        let mut bytes = [0; N];
-        self.stream.read_exact(&mut bytes).map_err(Error::Lost)?;
-        Ok(bytes)
+    /// Sets how long the box may be silent.
+    pub(crate) fn set_limit(&self, limit: Duration) -> io::Result<()> {
+        self.stream.get_ref().set_read_timeout(Some(limit))
+    }
+
+    pub(crate) fn fill(&mut self, bytes: &mut [u8]) -> Result<(), Error> {
+        self.stream.read_exact(bytes).map_err(lost)
     }
 
     /// Waits until something arrives or the silence limit passes (`false`); nothing is consumed.
     pub(crate) fn wait(&mut self) -> Result<bool, Error> {
         match self.stream.fill_buf() {
-            Ok([]) => Err(Error::Lost(io::ErrorKind::UnexpectedEof.into())),
+            Ok([]) => Err(lost(io::ErrorKind::UnexpectedEof.into())),
             Ok(_) => Ok(true),
-            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
-                Ok(false)
-            }
-            Err(error) => Err(Error::Lost(error)),
+            Err(error) if is_silence(&error) => Ok(false),
+            Err(error) => Err(lost(error)),
         }
     }
 
     /// Waits for the next frame.
     pub(crate) fn next(&mut self) -> Result<Incoming, Error> {
-        let header = Header::decode(self.exact::<HEADER_SIZE>()?)
-            .map_err(|_| Error::Damaged("a frame's header is not one"))?;
+        let mut header = [0; HEADER_SIZE];
+        self.fill(&mut header)?;
+        let header = Header::decode(header).map_err(|_| Error::Damaged("a frame's header is not one"))?;
         self.body.resize(header.body, 0);
-        self.stream.read_exact(&mut self.body).map_err(Error::Lost)?;
+        self.stream.read_exact(&mut self.body).map_err(lost)?;
         if header.kind != DATA {
             return match Reply::decode(header.kind, &self.body) {
                 Ok(reply) => Ok(Incoming::Reply(header.id, reply)),
