@@ -70,11 +70,31 @@ fn executable(faults: bool) -> Result<PathBuf> {
     Ok(target.join(TRIPLE).join("firmware").join("spindle-box"))
 }
 
+/// The kernel of the peer workstation in tests, at `target/peer/bzImage`.
+pub fn peer(source: Option<&Path>) -> Result<PathBuf> {
+    let board = Board::read(&repository().join("board"), "peer")?;
+    let image = target().join("peer").join("bzImage");
+    place(&kernel(&board, source)?.image, &image)?;
+    Ok(image)
+}
+
 /// The workstation's command line program, `spindle`.
 pub fn cli() -> Result<PathBuf> {
     // The profile of the tests: most of what it is made of is built already, with full optimisation.
     succeed(cargo_build("spindle-cli", &target()), "the command line program")?;
     Ok(target().join("debug").join("spindle"))
+}
+
+/// Builds a program of the workspace and runs it to its end.
+pub fn run_program(package: &str, options: &[std::ffi::OsString]) -> Result<()> {
+    succeed(cargo_build(package, &target()), package)?;
+    let program = target().join("debug").join(package);
+    let status = Command::new(&program).args(options).status();
+    let status = status.with_context(|| format!("cannot run {}", program.display()))?;
+    if !status.success() {
+        bail!("{package} ended with {status}");
+    }
+    Ok(())
 }
 
 fn cargo_build(package: &str, target: &Path) -> Command {

@@ -38,6 +38,12 @@ enum Command {
     Test(test::Options),
     /// Boot a box for use by hand, with an emulated burner.
     Box(hand::Options),
+    /// Serve the emulated burner over iSCSI; `cargo xtask burner -- --help` tells its options.
+    Burner {
+        /// Options of the burner.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        options: Vec<std::ffi::OsString>,
+    },
     /// Measure the figures we promise, beside their peers.
     Bench(bench::Options),
 }
@@ -49,6 +55,7 @@ fn main() -> ExitCode {
         Command::Demo(options) => demo::run(&options).map(drop),
         Command::Test(options) => test::run(&options),
         Command::Box(options) => hand::run(&options),
+        Command::Burner { options } => build::run_program("spindle-burner", &options),
         Command::Bench(options) => bench::run(&options),
     };
     match done {

@@ -3,8 +3,11 @@
 use crate::{
     bytes::{Cdb, Put as _, with_length16},
     drive::Drive,
-    recording::Track,
+    fault::Fault,
+    profile::{Profile, Strategy},
+    recording::{Recording, Track},
     sense::{ADDRESS_OUT_OF_RANGE, INVALID_FIELD_IN_CDB, Sense},
+    toc::{LEAD_IN, minutes},
 };
 
 /// Bytes of the drive's buffer, as READ BUFFER CAPACITY and mode page 2Ah state it.
@@ -13,20 +16,11 @@ pub(crate) const BUFFER: u32 = 4 << 20;
 impl Drive {
     /// READ CAPACITY (10) (MMC-6): the last recorded block; 0 on a blank disc.
     pub(crate) fn read_capacity(&mut self) -> Result<Vec<u8>, Sense> {
-        let last = self.ready()?.recording().recorded_end().saturating_sub(1);
+        let disc = self.ready()?;
+        let last = disc.recording().readable_end(disc.profile()).saturating_sub(1);
         let mut reply = Vec::with_capacity(8);
         reply.put32(last);
         reply.put32(2048);
-        Ok(reply)
-    }
-
-    /// READ FORMAT CAPACITIES (MMC-6): the current one; nothing here can be formatted.
-    pub(crate) fn read_format_capacities(&mut self) -> Result<Vec<u8>, Sense> {
-        let recording = self.ready()?.recording();
-        let mut reply = vec![0, 0, 0, 8];
-        reply.put32(recording.capacity());
-        reply.put8(if recording.is_blank() { 1 } else { 2 });
-        reply.extend([0, 8, 0]);
         Ok(reply)
     }
 
@@ -49,7 +43,9 @@ impl Drive {
             }
             2 if profile.structure_family == 1 => {
                 body.extend([2 << 5, 0]);
-                body.zeros(12); // not formatted for pseudo-overwrite: none of its resources
+                // Replacements and reallocations left, updates: what the spare areas hold.
+                let left = recording.spare / profile.ecc_blocks;
+                [left, left, 0].iter().for_each(|value| body.put32(*value));
                 return Ok(with_length16(&body));
             }
             _ => return Err(INVALID_FIELD_IN_CDB),
@@ -61,20 +57,42 @@ impl Drive {
             .unwrap_or(0)
             + 1;
         let begun = |track: &Track| track.session == session && (track.written > 0 || track.reserved);
-        let state = match (recording.is_finalised(), tracks.iter().any(begun)) {
+        let complete = recording.is_finalised() || profile.is_overwritten() && recording.formatted;
+        let state = match (complete, tracks.iter().any(begun)) {
             (true, _) => 3,
             (false, true) => 1,
             (false, false) => 0,
         };
-        let status = match (recording.is_finalised(), recording.is_blank()) {
+        let status = match (complete, recording.is_blank()) {
+            (true, _) if profile.strategy == Strategy::Random && background(profile, recording) == 0 => 3,
             (true, _) => 2,
             (false, true) => 0,
             (false, false) => 1,
         };
         let (sessions, first, last) = (session.to_be_bytes(), halves(first), halves(tracks.len()));
-        body.extend([state << 2 | status, 1, sessions[1], first[1], last[1]]);
-        body.extend([0x20, 0xFF, sessions[0], first[0], last[0]]); // unrestricted use; disc type: not a CD
-        body.zeros(20); // disc identification, lead-in, lead-out, bar code: not valid
+        let erasable = u8::from(profile.erasable) << 4;
+        body.extend([erasable | state << 2 | status, 1, sessions[1], first[1], last[1]]);
+        let disc_type = if profile.is_cd() { 0x00 } else { 0xFF }; // CD-ROM, or not a CD
+        let flags = 0x20 | background(profile, recording); // unrestricted use
+        body.extend([flags, disc_type, sessions[0], first[0], last[0]]);
+        body.zeros(4); // disc identification: not valid
+        match tracks.last().filter(|last| profile.is_cd() && !last.closed) {
+            // The lead-in of the session to come, 60 seconds before its pre-gap, and the last possible lead-out.
+            Some(last) => {
+                let lead_in = if last.start == 0 {
+                    LEAD_IN
+                } else {
+                    minutes(last.start - 4650)
+                };
+                for position in [lead_in, minutes(recording.capacity())] {
+                    body.put8(0);
+                    body.extend(position);
+                }
+            }
+            None if profile.is_cd() => body.extend([0xFF; 8]),
+            None => body.zeros(8),
+        }
+        body.zeros(8); // bar code: not valid
         body.zeros(2);
         Ok(with_length16(&body))
     }
@@ -103,12 +121,19 @@ impl Drive {
         let (number, session) = (number.to_be_bytes(), track.session.to_be_bytes());
         let blank = track.written == 0;
         let mut body = Vec::with_capacity(46);
-        body.extend([number[1], session[1], 0, 4]); // track mode: data, recorded uninterruptedly
+        let damaged = u8::from(track.damaged && !track.closed) << 5;
+        body.extend([number[1], session[1], 0, damaged | 4]); // track mode: data, recorded uninterruptedly
         body.put8(u8::from(track.reserved) << 7 | u8::from(blank) << 6 | 1); // data mode 1
-        body.put8(u8::from(!blank) << 1 | u8::from(track.free() > 0));
+        // What is overwritten has no next writable address.
+        let free = if disc.profile().is_overwritten() {
+            0
+        } else {
+            track.free()
+        };
+        body.put8(u8::from(!blank) << 1 | u8::from(free > 0));
         body.put32(track.start);
-        body.put32(if track.free() > 0 { track.next() } else { 0 });
-        body.put32(track.free());
+        body.put32(if free > 0 { track.next() } else { 0 });
+        body.put32(free);
         body.put32(disc.profile().ecc_blocks);
         body.put32(track.size);
         body.put32(if blank { 0 } else { track.next() - 1 });
@@ -117,14 +142,34 @@ impl Drive {
         Ok(with_length16(&body))
     }
 
-    /// READ BUFFER CAPACITY (MMC-6): always empty, the disc is as fast as the host.
+    /// READ BUFFER CAPACITY (MMC-6): without timing always empty, the disc is as fast as the host.
     pub(crate) fn read_buffer_capacity(&mut self, cdb: &Cdb) -> Result<Vec<u8>, Sense> {
         self.ready()?;
+        let stated = |fault: &Fault| match fault {
+            Fault::FalseBuffer { free, .. } => Some(*free),
+            _ => None,
+        };
+        let (now, speed) = (self.now(), self.write_speed());
+        let (mut size, mut free) = (BUFFER, BUFFER);
+        if let Some(pace) = &mut self.pace {
+            (size, free) = (pace.timing.buffer, pace.free(now, speed));
+        }
+        let free = self.faults.fire(stated).unwrap_or(free);
         let in_blocks = cdb.bit(1, 0);
         let mut body = vec![0, u8::from(in_blocks)];
-        body.put32(if in_blocks { 0 } else { BUFFER });
-        body.put32(if in_blocks { BUFFER / 2048 } else { BUFFER });
+        body.put32(if in_blocks { 0 } else { size });
+        body.put32(if in_blocks { free / 2048 } else { free });
         Ok(with_length16(&body))
+    }
+}
+
+/// Background format status (MMC-6): 0 blank or not formatted that way, 1 stopped, 2 running, 3 complete.
+fn background(profile: &Profile, recording: &Recording) -> u8 {
+    match recording.formatting {
+        _ if !profile.formats.contains(&0x26) || !recording.formatted => 0,
+        true => 2,
+        false if recording.recorded_end() < recording.capacity() => 1,
+        false => 3,
     }
 }
 

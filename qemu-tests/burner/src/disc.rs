@@ -14,7 +14,7 @@ use std::{
 use crate::{
     BLOCK,
     error::Error,
-    profile::Profile,
+    profile::{Profile, Strategy},
     recording::Recording,
     sense::{INTERNAL_TARGET_FAILURE, Sense},
 };
@@ -48,19 +48,61 @@ impl Disc {
             return Self::open(directory);
         }
         let blocks = capacity.unwrap_or(profile.capacity);
-        if blocks == 0 || !blocks.is_multiple_of(profile.ecc_blocks) || blocks > profile.capacity {
-            let (name, unit, most) = (profile.name, profile.ecc_blocks, profile.capacity);
-            return Err(Error::Capacity {
-                name,
-                blocks,
-                unit,
-                most,
-            });
-        }
+        check_capacity(profile, blocks)?;
         fs::create_dir_all(directory).map_err(at(directory))?;
         let image = open_image(directory)?;
         image.set_len(0).map_err(at(directory))?;
-        let recording = Recording::blank(profile, blocks);
+        Self::begin(directory, profile, image, Recording::blank(profile, blocks))
+    }
+
+    /// Makes a disc in `directory`, where there must be none, that holds the sectors of the file `from`: one
+    /// closed session, appendable if the medium can be; a formatted disc where it is overwritten. The
+    /// `capacity` is as for [`Disc::open_or_create`]; of a pressed disc, it is the image's own size.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Disc::open_or_create`]; an image that is empty, does not fit or is no whole number of blocks.
+    pub fn from_image(
+        directory: &Path,
+        profile: &'static Profile,
+        from: &Path,
+        capacity: Option<u32>,
+    ) -> Result<Self, Error> {
+        let mut source = File::open(from).map_err(at(from))?;
+        let length = source.metadata().map_err(at(from))?.len();
+        let blocks = u32::try_from(length.div_ceil(BLOCK as u64)).unwrap_or(u32::MAX);
+        let room = capacity.unwrap_or(profile.capacity);
+        check_capacity(profile, room)?;
+        if blocks == 0 || blocks > room || state_path(directory).exists() {
+            return Err(Error::Image {
+                path: from.into(),
+                blocks,
+                room,
+            });
+        }
+        let room = if profile.strategy == Strategy::Pressed {
+            blocks.next_multiple_of(profile.ecc_blocks)
+        } else {
+            room
+        };
+        let recording = Recording::holding(profile, room, blocks).map_err(|_| Error::Image {
+            path: from.into(),
+            blocks,
+            room,
+        })?;
+        fs::create_dir_all(directory).map_err(at(directory))?;
+        let mut image = open_image(directory)?;
+        image.set_len(0).map_err(at(directory))?;
+        io::copy(&mut source, &mut image).map_err(at(directory))?;
+        Self::begin(directory, profile, image, recording)
+    }
+
+    fn begin(
+        directory: &Path,
+        profile: &'static Profile,
+        image: File,
+        recording: Recording,
+    ) -> Result<Self, Error> {
         let mut disc = Self {
             profile,
             recording,
@@ -68,6 +110,7 @@ impl Disc {
             directory: directory.into(),
             uncommitted: 0,
         };
+        disc.fit().map_err(at(directory))?;
         disc.commit().map_err(at(&state_path(directory)))?;
         Ok(disc)
     }
@@ -88,18 +131,24 @@ impl Disc {
         let recording: Recording = toml::from_str(&text).map_err(|error| wrong(error.to_string()))?;
         let profile = Profile::named(&recording.media);
         let profile = profile.ok_or_else(|| wrong(format!("unknown medium {}", recording.media)))?;
-        if !recording.is_sound() {
+        if !recording.is_sound(profile) {
             return Err(wrong("the tracks overlap or leave the disc".into()));
         }
-        let length = offset(recording.recorded_end());
-        image.set_len(length).map_err(at(directory))?;
-        Ok(Self {
+        let disc = Self {
             profile,
             recording,
             image,
             directory: directory.into(),
             uncommitted: 0,
-        })
+        };
+        disc.fit().map_err(at(directory))?;
+        Ok(disc)
+    }
+
+    /// Cuts the image behind, or extends it to, what can be read.
+    fn fit(&self) -> io::Result<()> {
+        self.image
+            .set_len(offset(self.recording.readable_end(self.profile)))
     }
 
     /// What kind of medium it is.
@@ -122,7 +171,7 @@ impl Disc {
 
     /// Reads `count` blocks.
     pub(crate) fn read(&self, address: u32, count: u32) -> Result<Vec<u8>, Sense> {
-        self.recording.check_read(address, count)?;
+        self.recording.check_read(self.profile, address, count)?;
         let mut data = vec![0; usize::try_from(count).unwrap_or(0) * BLOCK];
         self.image
             .read_exact_at(&mut data, offset(address))
@@ -133,12 +182,12 @@ impl Disc {
     /// Writes whole blocks at `address`, which must be a track's next writable address.
     pub(crate) fn write(&mut self, address: u32, data: &[u8]) -> Result<(), Sense> {
         let count = u32::try_from(data.len() / BLOCK).unwrap_or(u32::MAX);
-        let position = self.recording.check_write(address, count)?;
-        let first = self.recording.is_blank();
+        let position = self.recording.check_write(self.profile, address, count)?;
+        let first = self.recording.recorded_end() == 0;
         self.image
             .write_all_at(data, offset(address))
             .map_err(|error| self.failed(&error))?;
-        self.recording.advance(position, count);
+        self.recording.advance(position, address, count);
         self.uncommitted = self.uncommitted.saturating_add(count);
         if first || self.uncommitted >= BUFFER {
             self.commit_or_fail()
@@ -154,7 +203,7 @@ impl Disc {
             self.image
                 .write_all_at(&zeros, offset(address))
                 .map_err(|error| self.failed(&error))?;
-            self.recording.advance(position, count);
+            self.recording.advance(position, address, count);
         }
         self.commit_or_fail()
     }
@@ -168,7 +217,43 @@ impl Disc {
         let mut changed = self.recording.clone();
         change(&mut changed, self.profile)?;
         let before = std::mem::replace(&mut self.recording, changed);
-        self.commit_or_fail().inspect_err(|_| self.recording = before)
+        self.commit_or_fail().inspect_err(|_| self.recording = before)?;
+        self.fit().map_err(|error| self.failed(&error))
+    }
+
+    /// Blanks or formats the disc: what it held is gone.
+    pub(crate) fn renew(&mut self, recording: Recording) -> Result<(), Sense> {
+        let before = std::mem::replace(&mut self.recording, recording);
+        self.commit_or_fail().inspect_err(|_| self.recording = before)?;
+        self.profile = Profile::named(&self.recording.media).unwrap_or(self.profile);
+        let wiped = self.image.set_len(0).and_then(|()| self.fit());
+        wiped.map_err(|error| self.failed(&error))
+    }
+
+    /// The background format gets on by `blocks`; it is not worth a commit.
+    pub(crate) fn format_on(&mut self, blocks: u32) {
+        if !self.recording.formatting {
+            return;
+        }
+        let done = self.recording.recorded_end();
+        self.recording.advance(0, done, blocks);
+        self.recording.formatting = self.recording.recorded_end() < self.recording.capacity();
+    }
+
+    /// The power fails in the middle of a WRITE at `address` of which `arrived` reached the disc: what was
+    /// not committed is lost, and the track is damaged.
+    pub(crate) fn lose_power(&mut self, address: u32, arrived: &[u8]) -> Result<(), Sense> {
+        let lost = if self.profile.is_overwritten() {
+            self.image.write_all_at(arrived, offset(address))
+        } else {
+            fs::read_to_string(state_path(&self.directory)).and_then(|text| {
+                self.recording = toml::from_str(&text).map_err(io::Error::other)?;
+                self.recording.damage(address);
+                self.fit()
+            })
+        };
+        lost.and_then(|()| self.commit())
+            .map_err(|error| self.failed(&error))
     }
 
     fn commit(&mut self) -> io::Result<()> {
@@ -189,6 +274,19 @@ impl Disc {
         eprintln!("burner: {}: {error}", self.directory.display());
         INTERNAL_TARGET_FAILURE
     }
+}
+
+fn check_capacity(profile: &Profile, blocks: u32) -> Result<(), Error> {
+    let (name, unit, most) = (profile.name, profile.ecc_blocks, profile.capacity);
+    if blocks == 0 || !blocks.is_multiple_of(unit) || blocks > most {
+        return Err(Error::Capacity {
+            name,
+            blocks,
+            unit,
+            most,
+        });
+    }
+    Ok(())
 }
 
 fn offset(address: u32) -> u64 {

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::{
+    at_once::Cue,
     attention::Attention,
     bytes::Cdb,
     disc::Disc,
@@ -10,9 +11,11 @@ use crate::{
     modes::ModePages,
     profile::Profile,
     sense::{
-        INVALID_OPERATION_CODE, NO_MEDIUM_TRAY_CLOSED, NO_MEDIUM_TRAY_OPEN, POWER_ON, RESET_OCCURRED, Sense,
+        COMMUNICATION_FAILURE, INVALID_OPERATION_CODE, MEDIUM_MAY_HAVE_CHANGED, NO_MEDIUM_TRAY_CLOSED,
+        NO_MEDIUM_TRAY_OPEN, POWER_ON, RESET_OCCURRED, Sense,
     },
     speed::Speed,
+    timing::Pace,
     trace::Record,
     tray::Tray,
 };
@@ -36,6 +39,9 @@ pub struct Response {
     pub sense: Option<Sense>,
     /// Data for the initiator, already cut to the allocation length.
     pub data_in: Vec<u8>,
+    /// A fault let this answer be lost: nothing of it may reach the initiator, whose transport has failed. For
+    /// a transport that cannot, it reads as 0B/08/00, logical unit communication failure.
+    pub lost: bool,
 }
 
 impl From<Sense> for Response {
@@ -44,6 +50,7 @@ impl From<Sense> for Response {
             status: Status::CheckCondition,
             sense: Some(sense),
             data_in: Vec::new(),
+            lost: false,
         }
     }
 }
@@ -54,6 +61,7 @@ impl From<Vec<u8>> for Response {
             status: Status::Good,
             sense: None,
             data_in,
+            lost: false,
         }
     }
 }
@@ -68,6 +76,13 @@ pub struct Drive {
     pub(crate) pages: ModePages,
     pub(crate) speed: Speed,
     pub(crate) faults: Faults,
+    pub(crate) cue: Option<Cue>,
+    /// None: no time is taken.
+    pub(crate) pace: Option<Pace>,
+    /// How long the answer to the current command waits.
+    pub(crate) delay: Duration,
+    /// The command being executed will not be answered.
+    pub(crate) reply_lost: bool,
     observer: Option<Observer>,
     power_on: Instant,
 }
@@ -83,6 +98,10 @@ impl Drive {
             pages: ModePages::new(),
             speed: Speed::default(),
             faults: Faults::default(),
+            cue: None,
+            pace: None,
+            delay: Duration::ZERO,
+            reply_lost: false,
             observer: None,
             power_on: Instant::now(),
         }
@@ -114,9 +133,17 @@ impl Drive {
         self.restart(RESET_OCCURRED);
     }
 
+    /// The power fails and returns: the disc is recognised anew.
+    pub(crate) fn cut_power(&mut self) {
+        self.power_cycle();
+        self.attention.unit(MEDIUM_MAY_HAVE_CHANGED);
+        self.reply_lost = true;
+    }
+
     fn restart(&mut self, why: Sense) {
         self.pages = ModePages::new();
         self.speed = Speed::default();
+        self.cue = None;
         self.tray.locked = false;
         self.attention.unit(why);
     }
@@ -131,14 +158,26 @@ impl Drive {
     /// The same, leaving the delay of the reply to the caller.
     pub(crate) fn perform(&mut self, cdb: &[u8], data_out: &[u8]) -> (Response, Duration) {
         let (cdb, at) = (Cdb::new(cdb), self.power_on.elapsed());
-        let response: Response = self.dispatch(&cdb, data_out).map_or_else(Into::into, Into::into);
+        let answer = self.disturbed(&cdb).and_then(|()| self.dispatch(&cdb, data_out));
+        let mut response: Response = answer.map_or_else(Into::into, Into::into);
+        let lost =
+            |fault: &Fault| matches!(fault, Fault::LostReply { opcode, .. } if *opcode == cdb.opcode());
+        if self.faults.fire(|fault| lost(fault).then_some(())).is_some() {
+            self.reset();
+            self.reply_lost = true;
+        }
+        if std::mem::take(&mut self.reply_lost) {
+            response = COMMUNICATION_FAILURE.into();
+            response.lost = true;
+        }
         let late = |fault: &Fault| match fault {
             Fault::ReplyDelay {
                 opcode, milliseconds, ..
             } if *opcode == cdb.opcode() => Some(*milliseconds),
             _ => None,
         };
-        let delay = Duration::from_millis(self.faults.fire(late).unwrap_or(0));
+        let late = Duration::from_millis(self.faults.fire(late).unwrap_or(0));
+        let delay = std::mem::take(&mut self.delay) + late;
         if let Some(observer) = &mut self.observer {
             observer(&Record {
                 cdb: cdb.bytes().to_vec(),
@@ -151,6 +190,45 @@ impl Drive {
             });
         }
         (response, delay)
+    }
+
+    /// Time since power-on.
+    pub(crate) fn now(&self) -> Duration {
+        self.power_on.elapsed()
+    }
+
+    /// What happens around the drive before a command reaches it.
+    fn disturbed(&mut self, cdb: &Cdb) -> Result<(), Sense> {
+        let swap = |fault: &Fault| match fault {
+            Fault::Swap { opcode, disc, silent } if *opcode == cdb.opcode() => Some((disc.clone(), *silent)),
+            _ => None,
+        };
+        if let Some((directory, silent)) = self.faults.fire(swap) {
+            match Disc::open(&directory) {
+                Ok(disc) if silent => self.tray.disc = Some(disc),
+                Ok(disc) => drop(self.insert(disc)),
+                // Standard error, since sense data cannot carry it.
+                Err(error) => eprintln!("burner: no disc was swapped: {error}"),
+            }
+        }
+        if matches!(cdb.opcode(), 0x03 | 0x12 | 0x46 | 0x4A | 0xA0) {
+            return Ok(());
+        }
+        let reset =
+            |fault: &Fault| matches!(fault, Fault::BusReset { opcode, .. } if *opcode == cdb.opcode());
+        if self.faults.fire(|fault| reset(fault).then_some(())).is_some() {
+            self.reset();
+        }
+        let attention = |fault: &Fault| match fault {
+            Fault::UnitAttention {
+                opcode,
+                code,
+                qualifier,
+                ..
+            } if opcode.is_none_or(|opcode| opcode == cdb.opcode()) => Some(Sense::new(6, *code, *qualifier)),
+            _ => None,
+        };
+        self.faults.fire(attention).map_or(Ok(()), Err)
     }
 
     fn dispatch(&mut self, cdb: &Cdb, data_out: &[u8]) -> Result<Vec<u8>, Sense> {
@@ -171,10 +249,15 @@ impl Drive {
         if let Some(sense) = self.attention.take_unit() {
             return Err(sense);
         }
+        // A background format gets on between the commands, by about a thousandth each time.
+        if let Some(disc) = &mut self.tray.disc {
+            disc.format_on(disc.recording().capacity() / 1000 + 16);
+        }
         let allocation = |at| usize::from(cdb.u16(at));
         match cdb.opcode() {
             0x15 | 0x55 => self.mode_select(cdb, data_out),
             0x1A | 0x5A => self.mode_sense(cdb),
+            0x04 => self.format_unit(cdb, data_out),
             0x1B => self.start_stop(cdb),
             0x1E => self.prevent_allow(cdb),
             0xAC => self.get_performance(cdb),
@@ -188,6 +271,7 @@ impl Drive {
             0x25 => self.read_capacity(),
             0x28 => self.read(cdb.u32(2), cdb.u16(7).into()),
             0x2A => self.write(cdb.u32(2), cdb.u16(7).into(), data_out),
+            0x2E => self.write(cdb.u32(2), cdb.u16(7).into(), data_out),
             0x35 => self.synchronize_cache(cdb),
             0x43 => self.read_toc(cdb).map(|reply| cut(reply, allocation(7))),
             0x51 => self
@@ -199,14 +283,17 @@ impl Drive {
             0x53 => self.reserve_track(cdb),
             0x54 => self.send_opc(cdb),
             0x5B => self.close(cdb),
+            0x5D => self.send_cue_sheet(cdb, data_out),
             0x5C => self
                 .read_buffer_capacity(cdb)
                 .map(|reply| cut(reply, allocation(7))),
+            0xA1 => self.blank(cdb),
             0xA8 => self.read(cdb.u32(2), cdb.u32(6)),
             0xAA => self.write(cdb.u32(2), cdb.u32(6), data_out),
             0xAD => self
                 .read_disc_structure(cdb)
                 .map(|reply| cut(reply, allocation(8))),
+            0xBF => self.send_disc_structure(cdb, data_out),
             _ => Err(INVALID_OPERATION_CODE),
         }
     }
@@ -233,7 +320,9 @@ impl Drive {
                 NO_MEDIUM_TRAY_CLOSED
             });
         }
-        if let Some(sense) = self.attention.take_busy() {
+        let working = |pace: &Pace| pace.busy(self.now());
+        let busy = self.pace.as_ref().and_then(working);
+        if let Some(sense) = self.attention.take_busy().or(busy) {
             return Err(sense);
         }
         self.tray.disc.as_mut().ok_or(NO_MEDIUM_TRAY_CLOSED)

@@ -46,6 +46,15 @@ pub enum Error {
         /// The largest medium of that kind.
         most: u32,
     },
+    /// {path}: cannot become a disc: {blocks} blocks for {room}, or the directory holds a disc already
+    Image {
+        /// The image file.
+        path: PathBuf,
+        /// Its blocks of 2048 bytes.
+        blocks: u32,
+        /// Blocks of the medium.
+        room: u32,
+    },
     /// "{name}" cannot be part of an iSCSI name: use 1 to 64 of a-z, 0-9, '-', '.' and give each drive its
     /// own
     Name {

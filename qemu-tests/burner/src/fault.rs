@@ -1,6 +1,10 @@
 //! Faults as data: what the drive or its disc will do wrong, and how often.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    ops::Range,
+    path::{Path, PathBuf},
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +32,14 @@ pub enum Fault {
         blocks: Option<u32>,
         /// Failures before the drive recovers the data; never when not given.
         tries: Option<u32>,
+    },
+    /// WRITE of a range that holds block `at` fails with 03/0C/02: it is defective, and no spare area has a
+    /// replacement left. Only media with defect management can say so.
+    SparesExhausted {
+        /// Block address.
+        at: u32,
+        /// How often.
+        times: Option<u32>,
     },
     /// WRITE at or beyond `at` is refused with 02/04/08, long write in progress.
     LongWrite {
@@ -58,6 +70,72 @@ pub enum Fault {
         /// How often.
         times: Option<u32>,
     },
+    /// CLOSE TRACK SESSION ends well and changes nothing.
+    LyingClose {
+        /// How often.
+        times: Option<u32>,
+    },
+    /// The power fails when a WRITE reaches block `at`, and returns. What was recorded since the last commit
+    /// is lost (SYNCHRONIZE CACHE commits, and every 16 MiB), the track is left damaged, and the WRITE is
+    /// never answered. Media that are overwritten lose this one command from `at` on. Happens once.
+    PowerCut {
+        /// Block address.
+        at: u32,
+    },
+    /// The command is executed and its reply lost; a reset follows (06/29/03).
+    LostReply {
+        /// Operation code concerned.
+        opcode: u8,
+        /// How often.
+        times: Option<u32>,
+    },
+    /// The bus is reset instead of executing the command, which is answered 06/29/03.
+    BusReset {
+        /// Operation code concerned.
+        opcode: u8,
+        /// How often.
+        times: Option<u32>,
+    },
+    /// A command that reports unit attentions is answered with this one, unexecuted. A storm, with `times`.
+    UnitAttention {
+        /// Operation code concerned; any when not given.
+        opcode: Option<u8>,
+        /// Additional sense code.
+        code: u8,
+        /// Additional sense code qualifier.
+        qualifier: u8,
+        /// How often.
+        times: Option<u32>,
+    },
+    /// Before the command, somebody puts the disc of another directory into the tray. Happens once.
+    Swap {
+        /// Operation code concerned.
+        opcode: u8,
+        /// The other disc's directory.
+        disc: PathBuf,
+        /// The drive does not notice: no unit attention, no event.
+        #[serde(default)]
+        silent: bool,
+    },
+    /// SEND OPC INFORMATION fails with 03/73/03, power calibration area error.
+    OpcFails {
+        /// How often.
+        times: Option<u32>,
+    },
+    /// READ BUFFER CAPACITY states so many free bytes, whatever is true.
+    FalseBuffer {
+        /// Bytes.
+        free: u32,
+        /// How often.
+        times: Option<u32>,
+    },
+    /// READ of these blocks returns other bytes than were written, and says nothing.
+    Rot {
+        /// First rotten block.
+        at: u32,
+        /// Number of rotten blocks; 1 when not given.
+        blocks: Option<u32>,
+    },
     /// The command is executed, its reply arrives late.
     ReplyDelay {
         /// Operation code concerned.
@@ -73,12 +151,19 @@ impl Fault {
     fn limit(&self) -> Option<u32> {
         match self {
             Self::WriteError { times, .. }
+            | Self::SparesExhausted { times, .. }
             | Self::LongWrite { times, .. }
             | Self::FailClose { times }
+            | Self::LyingClose { times }
+            | Self::LostReply { times, .. }
+            | Self::BusReset { times, .. }
+            | Self::UnitAttention { times, .. }
+            | Self::OpcFails { times }
+            | Self::FalseBuffer { times, .. }
             | Self::ReplyDelay { times, .. } => *times,
             Self::ReadError { tries, .. } => *tries,
-            Self::TrayOpens { .. } => Some(1),
-            Self::NoDisc {} | Self::BecomingReady { .. } | Self::SlowClose { .. } => None,
+            Self::TrayOpens { .. } | Self::PowerCut { .. } | Self::Swap { .. } => Some(1),
+            Self::NoDisc {} | Self::BecomingReady { .. } | Self::SlowClose { .. } | Self::Rot { .. } => None,
         }
     }
 }
@@ -131,6 +216,14 @@ impl Faults {
 
     pub(crate) fn no_disc(&self) -> bool {
         self.0.iter().any(|armed| armed.fault == Fault::NoDisc {})
+    }
+
+    /// The ranges of blocks that read as other bytes than were written.
+    pub(crate) fn rotten(&self) -> impl Iterator<Item = Range<u32>> {
+        self.0.iter().filter_map(|armed| match armed.fault {
+            Fault::Rot { at, blocks } => Some(at..at.saturating_add(blocks.unwrap_or(1))),
+            _ => None,
+        })
     }
 
     /// The first fault that `applies` and is not used up, counted as having happened.

@@ -42,23 +42,23 @@ impl Drive {
 
     pub(crate) fn get_configuration(&self, cdb: &Cdb) -> Result<Vec<u8>, Sense> {
         let (requested, from) = (cdb.u8(1) & 3, cdb.u16(2));
-        let profile = self.current_profile();
+        let disc = self.medium();
         let mut features = Vec::new();
         for feature in FEATURES {
             let wanted = match requested {
                 0 => feature.number >= from,
-                1 => feature.number >= from && feature.is_current(profile),
+                1 => feature.number >= from && feature.is_current(disc),
                 2 => feature.number == from,
                 _ => return Err(INVALID_FIELD_IN_CDB),
             };
             if wanted {
-                features.extend(feature.descriptor(profile, &self.serial));
+                features.extend(feature.descriptor(disc, &self.serial));
             }
         }
         let mut reply = Vec::with_capacity(features.len() + 8);
         reply.put32(u32::try_from(features.len() + 4).unwrap_or(u32::MAX));
         reply.zeros(2);
-        reply.put16(profile.map_or(0, |profile| profile.number));
+        reply.put16(disc.map_or(0, |disc| disc.profile().number));
         reply.extend(features);
         Ok(cut(reply, cdb.u16(7).into()))
     }

@@ -10,17 +10,19 @@
 //! - It decodes commands by itself, never with the driver it tests, so that both cannot be wrong in one way.
 //! - Media families, features and mode pages are tables ([`Profile`] and its neighbours); faults are data
 //!   ([`Fault`]).
-//! - Time is the caller's: a drive answers as fast as it can unless a fault says otherwise.
+//! - Time is the caller's: a drive answers as fast as it can unless a [`Timing`] or a fault says otherwise.
 //! - What comes over the wire is hostile: lengths are bounded, and a malformed PDU ends its connection and
 //!   nothing else.
 //!
 //! # Limits
 //!
-//! BD-R in sequential recording mode without formatting (no POW, no spare areas) and DVD+R, one layer each. A
-//! killed process loses at most the last 16 MiB written without SYNCHRONIZE CACHE, as a drive loses its
-//! buffer; the host's own power failing is not modelled. Unit attentions are kept for the drive, not for each
-//! initiator. Section numbers are those of MMC-6, SPC-4 and RFC 7143.
+//! Data only: no audio, no packets of fixed length on CD-RW, no layer jump, no random recording mode of BD-R.
+//! A replacement out of the spare areas costs nothing. A killed process loses at most the last 16 MiB written
+//! without SYNCHRONIZE CACHE, as a drive loses its buffer, and nothing where any block can be overwritten; seeks
+//! take no time; the host's own power failing is not modelled. Unit attentions are kept for the drive, not for
+//! each initiator. Section numbers are those of MMC-6, SPC-4 and RFC 7143.
 
+mod at_once;
 mod attention;
 mod bytes;
 mod describe;
@@ -29,6 +31,7 @@ mod drive;
 mod error;
 mod fault;
 mod features;
+mod format;
 mod identify;
 mod iscsi;
 mod modes;
@@ -39,6 +42,7 @@ mod sense;
 mod shared;
 mod speed;
 mod structure;
+mod timing;
 mod toc;
 mod trace;
 mod tray;
@@ -48,10 +52,14 @@ pub use drive::{Drive, Response, Status};
 pub use error::Error;
 pub use fault::{Fault, Faults};
 pub use iscsi::Target;
-pub use profile::{BD_R, DVD_PLUS_R, PROFILES, Profile};
+pub use profile::{
+    BD_R, BD_R_DL, BD_RE, BD_RE_DL, BD_ROM, CD_R, CD_ROM, CD_RW, DVD_PLUS_R, DVD_PLUS_R_DL, DVD_PLUS_RW,
+    DVD_R, DVD_R_DL, DVD_RAM, DVD_ROM, DVD_RW, DVD_RW_RESTRICTED, PROFILES, Profile, Strategy,
+};
 pub use recording::{Recording, Track};
 pub use sense::Sense;
 pub use shared::SharedDrive;
+pub use timing::Timing;
 pub use trace::Record;
 
 /// Bytes in a logical block of every medium here.

@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, anyhow};
-use burner::{Disc, Drive, Faults, PROFILES, Profile, SharedDrive, Target};
+use burner::{Disc, Drive, Faults, PROFILES, Profile, SharedDrive, Target, Timing};
 use clap::Parser;
 
 /// An emulated MMC burner behind an iSCSI target.
@@ -18,7 +18,7 @@ use clap::Parser;
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
-    /// Kind of medium: bd-r or dvd+r
+    /// Kind of medium: cd-r, dvd+rw, bd-re, ...; a wrong one is answered with all there are
     #[arg(long, value_parser = profile, default_value = "bd-r")]
     media: &'static Profile,
     /// Directory of the disc: made blank when there is none, otherwise what it holds is loaded
@@ -30,6 +30,13 @@ struct Arguments {
     /// Blocks of 2048 bytes of a new disc, a multiple of the ECC block [default: a full-size disc]
     #[arg(long, value_name = "BLOCKS")]
     capacity: Option<u32>,
+    /// File of sectors (an ISO 9660 or UDF image) that the new disc already holds, formatted or as its first
+    /// session
+    #[arg(long, value_name = "FILE")]
+    from: Option<PathBuf>,
+    /// Takes real time, writing at so many times the medium's basic speed, such as 4x [default: no time]
+    #[arg(long, value_name = "FACTOR", value_parser = factor)]
+    speed: Option<u32>,
     /// TOML file of [[fault]] tables
     #[arg(long, value_name = "FILE")]
     faults: Option<PathBuf>,
@@ -52,11 +59,32 @@ fn profile(name: &str) -> Result<&'static Profile> {
     Profile::named(name).ok_or_else(|| anyhow!("not a medium; known are {}", known()))
 }
 
+fn factor(text: &str) -> Result<u32> {
+    let number = text.strip_suffix('x').unwrap_or(text).parse();
+    let factor = number.ok().filter(|factor| (1..=100).contains(factor));
+    factor.ok_or_else(|| anyhow!("not a speed; give 1x to 100x"))
+}
+
+/// Single speed in kB/s.
+fn basic_speed(profile: &Profile) -> u32 {
+    match profile.structure_family {
+        0 => 1_385,
+        1 => 4_496,
+        _ => 150,
+    }
+}
+
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
     let mut drive = Drive::new(&arguments.name);
     if let Some(path) = &arguments.faults {
         *drive.faults() = Faults::load(path)?;
+    }
+    if let Some(factor) = arguments.speed {
+        drive.set_timing(Some(Timing {
+            write: Some(factor * basic_speed(arguments.media)),
+            ..Timing::default()
+        }));
     }
     if let Some(path) = &arguments.trace {
         let mut trace = BufWriter::new(File::create(path).with_context(|| path.display().to_string())?);
@@ -66,7 +94,11 @@ fn main() -> Result<()> {
             let _ = writeln!(trace, "{record}").and_then(|()| trace.flush());
         });
     }
-    let disc = Disc::open_or_create(&arguments.disc, arguments.media, arguments.capacity)?;
+    let (media, capacity) = (arguments.media, arguments.capacity);
+    let disc = match &arguments.from {
+        Some(image) => Disc::from_image(&arguments.disc, media, image, capacity)?,
+        None => Disc::open_or_create(&arguments.disc, media, capacity)?,
+    };
     drive.insert(disc);
     let target = Target::listen(arguments.listen)?;
     let iqn = target.add(&arguments.name, SharedDrive::new(drive))?;

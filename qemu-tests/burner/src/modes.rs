@@ -71,6 +71,26 @@ impl ModePages {
         Self(PAGES.iter().map(|page| page.default.to_vec()).collect())
     }
 
+    fn write_parameters(&self) -> View<'_> {
+        let code = |page: &&Vec<u8>| page.first() == Some(&0x05);
+        View(self.0.iter().find(code).map_or(&[], Vec::as_slice))
+    }
+
+    /// WRITE TYPE of the write parameters page: 0 packet or incremental, 1 track at once, 2 at once.
+    pub fn write_type(&self) -> u8 {
+        self.write_parameters().u8(2).unwrap_or(0) & 0xF
+    }
+
+    /// BUFE of the write parameters page: buffer underruns do no harm.
+    pub fn is_underrun_protected(&self) -> bool {
+        self.write_parameters().u8(2).unwrap_or(0) & 0x40 != 0
+    }
+
+    /// MULTI-SESSION of the write parameters page: another session may follow.
+    pub fn is_multi_session(&self) -> bool {
+        self.write_parameters().u8(3).unwrap_or(0) >> 6 == 3
+    }
+
     /// Takes one page of a parameter list; bits that cannot change must be sent as they are.
     fn select(&mut self, sent: &[u8]) -> Result<(), Sense> {
         let code = sent.first().map(|byte| byte & 0x3F);
@@ -192,8 +212,9 @@ impl Drive {
             .map_or(Vec::new(), |profile| profile.speeds.to_vec());
         let (reading, writing) = self.current_speeds();
         let mut page = vec![CAPABILITIES, 0];
-        // The page knows no BD: reads DVD-ROM, -R and -RAM, writes DVD-R, several sessions.
-        page.extend([0x38, 0x10, 0x40, 0]);
+        // The page knows no BD: reads CD-R, -RW, DVD-ROM, -R and -RAM, writes CD-R, -RW, DVD-R and -RAM; several
+        // sessions.
+        page.extend([0x3B, 0x33, 0x40, 0]);
         page.extend([0x29 | u8::from(self.tray.locked) << 1, 0]); // tray, ejects, can be locked
         page.put16(writes.first().copied().unwrap_or(0));
         page.zeros(2);

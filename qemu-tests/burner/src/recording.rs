@@ -1,16 +1,16 @@
-//! Tracks and sessions of a write-once disc: the state machine, without I/O.
+//! Tracks and sessions of a disc: the state machine, without I/O.
 //!
-//! Unless the disc is finalised or full, its last track is always the *invisible* one: the open remainder
+//! A disc that is overwritten is one track. On any other, unless it is finalised or full, its last track is always the *invisible* one: the open remainder
 //! that RESERVE TRACK splits and that becomes a real track when it is written.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    profile::Profile,
+    profile::{Profile, Strategy},
     sense::{
-        ADDRESS_OUT_OF_RANGE, BLANK_CHECK, COMMAND_SEQUENCE_ERROR, END_OF_USER_AREA,
-        INVALID_ADDRESS_FOR_WRITE, INVALID_FIELD_IN_CDB, NO_MORE_RESERVATIONS, RESERVED_TRACK_NOT_FULL,
-        Sense,
+        ADDRESS_OUT_OF_RANGE, BLANK_CHECK, COMMAND_SEQUENCE_ERROR, END_OF_USER_AREA, ILLEGAL_MODE_FOR_TRACK,
+        INVALID_ADDRESS_FOR_WRITE, INVALID_FIELD_IN_CDB, MEDIUM_NOT_FORMATTED, NO_MORE_RESERVATIONS,
+        RESERVED_TRACK_NOT_FULL, Sense, UNRECOVERED_READ_ERROR, WRITE_PROTECTED,
     },
 };
 
@@ -30,6 +30,10 @@ pub struct Track {
     pub reserved: bool,
     /// Takes no more data.
     pub closed: bool,
+    /// The power failed while it was written: it has no next writable address until it is closed, and the
+    /// ECC block after its data cannot be read.
+    #[serde(default)]
+    pub damaged: bool,
 }
 
 impl Track {
@@ -45,10 +49,10 @@ impl Track {
         self.start.saturating_add(self.size)
     }
 
-    /// Blocks still to be written; none once closed.
+    /// Blocks still to be written; none once closed or while damaged.
     #[must_use]
     pub fn free(&self) -> u32 {
-        if self.closed {
+        if self.closed || self.damaged {
             0
         } else {
             self.size.saturating_sub(self.written)
@@ -63,27 +67,76 @@ pub struct Recording {
     pub(crate) media: String,
     pub(crate) capacity: u32,
     pub(crate) finalised: bool,
+    /// Blocks set aside for defects; they are no part of `capacity`.
+    #[serde(default)]
+    pub(crate) spare: u32,
+    /// FORMAT UNIT was executed, or the medium came that way.
+    #[serde(default)]
+    pub(crate) formatted: bool,
+    /// The background format is under way (DVD+RW).
+    #[serde(default)]
+    pub(crate) formatting: bool,
+    /// Minimally blanked (DVD-RW): only disc at once is possible.
+    #[serde(default)]
+    pub(crate) quickly_blanked: bool,
+    /// Blocks of layer 0, if that was set (DVD+R DL).
+    #[serde(default)]
+    pub(crate) layer_break: Option<u32>,
     pub(crate) tracks: Vec<Track>,
 }
 
 impl Recording {
-    /// A blank disc.
+    /// A blank disc, or what comes formatted.
     #[must_use]
     pub fn blank(profile: &Profile, capacity: u32) -> Self {
         let track = Track {
             session: 1,
             start: 0,
             size: capacity,
-            written: 0,
+            written: if profile.formatted && profile.strategy == Strategy::Random {
+                capacity
+            } else {
+                0
+            },
             reserved: false,
             closed: false,
+            damaged: false,
         };
         Self {
             media: profile.name.into(),
             capacity,
             finalised: false,
+            spare: 0,
+            formatted: profile.formatted,
+            formatting: false,
+            quickly_blanked: false,
+            layer_break: None,
             tracks: vec![track],
         }
+    }
+
+    /// A disc that holds `blocks` of an image: one session, and pressed discs are closed behind it.
+    pub(crate) fn holding(profile: &Profile, capacity: u32, blocks: u32) -> Result<Self, Sense> {
+        let mut recording = Self::blank(profile, capacity);
+        if profile.is_overwritten() {
+            recording.formatted = true;
+            if let Some(track) = recording.tracks.first_mut() {
+                track.written = if profile.strategy == Strategy::Random {
+                    capacity
+                } else {
+                    blocks
+                };
+            }
+            return Ok(recording);
+        }
+        recording.advance(0, 0, blocks.next_multiple_of(profile.ecc_blocks));
+        recording.close_track(profile, 1)?;
+        if profile.strategy == Strategy::Pressed {
+            recording.finalise(profile)?;
+        } else {
+            recording.close_session(profile)?;
+        }
+        Ok(recording)
     }
 
     /// Every track, the invisible one last. Track numbers count from 1.
@@ -107,7 +160,9 @@ impl Recording {
     /// Nothing was recorded and nothing reserved.
     #[must_use]
     pub fn is_blank(&self) -> bool {
-        matches!(self.tracks.as_slice(), [only] if only.written == 0) && !self.finalised
+        matches!(self.tracks.as_slice(), [only] if only.written == 0 && !only.damaged)
+            && !self.finalised
+            && !self.formatted
     }
 
     /// The last session's number.
@@ -127,12 +182,23 @@ impl Recording {
             .unwrap_or(0)
     }
 
-    /// Whether the tracks lie end to end within the disc, as everything here relies on.
-    pub(crate) fn is_sound(&self) -> bool {
+    /// The address after the last block that can be read: with an overwritten medium, of the formatted area.
+    pub(crate) fn readable_end(&self, profile: &Profile) -> u32 {
+        let closed = self.tracks.iter().filter(|track| track.closed);
+        match profile.strategy {
+            Strategy::Random if self.formatted => self.capacity,
+            _ => self.recorded_end().max(closed.map(Track::end).max().unwrap_or(0)),
+        }
+    }
+
+    /// Whether the tracks lie in order within the disc, as everything here relies on, and without gaps
+    /// where the medium has none.
+    pub(crate) fn is_sound(&self, profile: &Profile) -> bool {
         let mut end = 0;
         let mut session = 1;
+        let gaps = profile.gaps[0] > 0;
         self.tracks.iter().all(|track| {
-            let sound = track.start == end
+            let sound = (track.start == end || gaps && end > 0 && track.start > end)
                 && track.written <= track.size
                 && track.end() <= self.capacity
                 && (track.session == session || track.session == session.saturating_add(1));
@@ -154,9 +220,9 @@ impl Recording {
     }
 
     /// Whether `count` blocks from `address` may be read.
-    pub(crate) fn check_read(&self, address: u32, count: u32) -> Result<(), Sense> {
+    pub(crate) fn check_read(&self, profile: &Profile, address: u32, count: u32) -> Result<(), Sense> {
         let limit = if self.finalised {
-            self.recorded_end()
+            self.readable_end(profile)
         } else {
             self.capacity
         };
@@ -164,21 +230,52 @@ impl Recording {
             .checked_add(count)
             .filter(|end| *end <= limit)
             .ok_or(ADDRESS_OUT_OF_RANGE)?;
+        if profile.strategy == Strategy::Random && self.formatted {
+            return Ok(());
+        }
         let mut at = address;
         while at < end {
             let (_, track) = self.track_at(at).ok_or(ADDRESS_OUT_OF_RANGE)?;
             if track.next() <= at {
-                return Err(BLANK_CHECK.at(at));
+                return Err(match track {
+                    // Half of it was recorded when the power failed.
+                    Track { damaged: true, .. } if at - track.next() < profile.ecc_blocks => {
+                        UNRECOVERED_READ_ERROR.at(at)
+                    }
+                    // Run-out blocks are in a track and hold no user data.
+                    Track { closed: true, .. } if profile.is_cd() => ILLEGAL_MODE_FOR_TRACK,
+                    _ => BLANK_CHECK.at(at),
+                });
             }
             at = track.next();
         }
         Ok(())
     }
 
-    /// The track that takes `count` blocks at `address`: they must begin at its next writable address.
-    pub(crate) fn check_write(&self, address: u32, count: u32) -> Result<usize, Sense> {
+    /// The track that takes `count` blocks at `address`; one that is not overwritten, only at its next
+    /// writable address.
+    pub(crate) fn check_write(&self, profile: &Profile, address: u32, count: u32) -> Result<usize, Sense> {
+        if profile.strategy == Strategy::Pressed {
+            return Err(WRITE_PROTECTED);
+        }
+        if profile.is_overwritten() && !self.formatted {
+            return Err(MEDIUM_NOT_FORMATTED);
+        }
         if address >= self.capacity {
             return Err(ADDRESS_OUT_OF_RANGE);
+        }
+        if profile.is_overwritten() {
+            let unit = profile.ecc_blocks;
+            let whole = address.is_multiple_of(unit) && count.is_multiple_of(unit);
+            let reached = address <= self.recorded_end();
+            if profile.strategy == Strategy::Restricted && !(whole && reached) {
+                return Err(INVALID_ADDRESS_FOR_WRITE);
+            }
+            return if count > self.capacity - address {
+                Err(ADDRESS_OUT_OF_RANGE)
+            } else {
+                Ok(0)
+            };
         }
         let (position, track) = self
             .tracks
@@ -186,7 +283,11 @@ impl Recording {
             .enumerate()
             .find(|(_, track)| (track.start..track.end()).contains(&address))
             .ok_or(INVALID_ADDRESS_FOR_WRITE)?;
-        if track.closed || track.next() != address {
+        // Pseudo-overwrite: recorded blocks are replaced out of the spare areas.
+        if self.formatted && address < track.next() && count <= track.next() - address {
+            return Ok(position);
+        }
+        if track.closed || track.damaged || track.next() != address {
             return Err(INVALID_ADDRESS_FOR_WRITE);
         }
         if count > track.free() {
@@ -195,10 +296,11 @@ impl Recording {
         Ok(position)
     }
 
-    /// `count` blocks were recorded in the track at `position`.
-    pub(crate) fn advance(&mut self, position: usize, count: u32) {
+    /// `count` blocks at `address` were recorded in the track at `position`.
+    pub(crate) fn advance(&mut self, position: usize, address: u32, count: u32) {
         if let Some(track) = self.tracks.get_mut(position) {
-            track.written = track.written.saturating_add(count).min(track.size);
+            let end = address.saturating_add(count).saturating_sub(track.start);
+            track.written = track.written.max(end).min(track.size);
         }
     }
 
@@ -207,10 +309,19 @@ impl Recording {
         let missing = |track: &Track| {
             track.written.next_multiple_of(profile.ecc_blocks).min(track.size) - track.written
         };
-        let open = self.tracks.iter().enumerate().filter(|(_, track)| !track.closed);
-        open.map(|(position, track)| (position, track.next(), missing(track)))
+        let open = self.tracks.iter().enumerate();
+        open.filter(|(_, track)| profile.strategy == Strategy::Sequential && track.free() > 0)
+            .map(|(position, track)| (position, track.next(), missing(track)))
             .filter(|(_, _, count)| *count > 0)
             .collect()
+    }
+
+    /// The power failed while the track at `address` was written.
+    pub(crate) fn damage(&mut self, address: u32) {
+        let hit = |track: &&mut Track| !track.closed && (track.start..track.end()).contains(&address);
+        if let Some(track) = self.tracks.iter_mut().find(hit) {
+            track.damaged = true;
+        }
     }
 
     /// RESERVE TRACK: splits the invisible track; whole ECC blocks.
@@ -219,7 +330,7 @@ impl Recording {
         let last = self
             .tracks
             .last_mut()
-            .filter(|last| !last.closed && !last.reserved && last.written == 0);
+            .filter(|last| !last.closed && !last.reserved && last.written == 0 && !last.damaged);
         let last = last.ok_or(COMMAND_SEQUENCE_ERROR)?;
         let size = size
             .checked_next_multiple_of(profile.ecc_blocks)
@@ -242,27 +353,32 @@ impl Recording {
         Ok(())
     }
 
-    /// CLOSE TRACK: what was the invisible track ends where its data ends, and a new one follows. Call
-    /// after padding.
-    pub(crate) fn close_track(&mut self, number: u16) -> Result<(), Sense> {
+    /// CLOSE TRACK: what was the invisible track ends where its data ends, and a new one follows. A damaged
+    /// track is repaired: it ends behind the ECC block that was lost. Call after padding.
+    pub(crate) fn close_track(&mut self, profile: &Profile, number: u16) -> Result<(), Sense> {
         let position = usize::from(number).checked_sub(1).ok_or(INVALID_FIELD_IN_CDB)?;
         let track = self.tracks.get_mut(position).ok_or(INVALID_FIELD_IN_CDB)?;
         if track.closed {
             return Ok(());
         }
-        if track.written == 0 {
+        if track.written == 0 && !track.damaged {
             return Err(COMMAND_SEQUENCE_ERROR);
         }
         track.closed = true;
         if !track.reserved {
+            let [run_out, pre_gap] = profile.track_gap;
+            let lost = if track.damaged { profile.ecc_blocks } else { 0 };
+            let used = track.written.saturating_add(lost + run_out).min(track.size);
+            let start = track.start.saturating_add(used).saturating_add(pre_gap);
             let rest = Track {
-                start: track.next(),
-                size: track.size - track.written,
+                start,
+                size: track.end().saturating_sub(start),
                 written: 0,
                 closed: false,
+                damaged: false,
                 ..track.clone()
             };
-            track.size = track.written;
+            track.size = used;
             if rest.size > 0 {
                 self.tracks.push(rest);
             }
@@ -271,36 +387,46 @@ impl Recording {
     }
 
     /// CLOSE SESSION: closes full and half-written tracks alike, but not a reservation that is not full.
-    pub(crate) fn close_session(&mut self) -> Result<(), Sense> {
+    pub(crate) fn close_session(&mut self, profile: &Profile) -> Result<(), Sense> {
         let partial = |track: &Track| !track.closed && track.reserved && track.free() > 0;
         if self.tracks.iter().any(partial) {
             return Err(RESERVED_TRACK_NOT_FULL);
         }
         let begun = (1u16..)
             .zip(&self.tracks)
-            .filter(|(_, track)| !track.closed && track.written > 0);
+            .filter(|(_, track)| !track.closed && (track.written > 0 || track.damaged));
         for number in begun.map(|(number, _)| number).collect::<Vec<_>>() {
-            self.close_track(number)?;
+            self.close_track(profile, number)?;
         }
         let session = self.session();
-        let recorded = self
-            .tracks
-            .iter()
-            .any(|track| track.session == session && track.closed);
-        match self.tracks.last_mut() {
-            Some(last) if !last.closed && recorded => last.session += 1,
-            Some(last) if last.closed => self.finalised = true, // a full disc has no room for another session
+        let recorded = |track: &&Track| track.session == session && track.closed;
+        let end = self.tracks.iter().filter(recorded).map(Track::end).max();
+        let gap = profile.gaps[usize::from(session > 1)];
+        match (self.tracks.last_mut(), end) {
+            (Some(last), Some(end)) if !last.closed => {
+                last.session += 1;
+                if gap > 0 {
+                    let start = end.saturating_add(gap);
+                    last.size = last.end().saturating_sub(start);
+                    last.start = start;
+                }
+                if last.size == 0 {
+                    self.tracks.pop(); // no room for another session
+                    self.finalised = true;
+                }
+            }
+            (Some(last), _) if last.closed => self.finalised = true, // likewise: the disc is full
             _ => {}
         }
         Ok(())
     }
 
     /// Finalises the disc: closes the session and lets none follow.
-    pub(crate) fn finalise(&mut self) -> Result<(), Sense> {
+    pub(crate) fn finalise(&mut self, profile: &Profile) -> Result<(), Sense> {
         if self.is_blank() {
             return Err(COMMAND_SEQUENCE_ERROR);
         }
-        self.close_session()?;
+        self.close_session(profile)?;
         self.finalised = true;
         self.tracks.retain(|track| track.closed);
         Ok(())

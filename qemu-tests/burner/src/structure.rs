@@ -4,12 +4,15 @@ use crate::{
     bytes::{Cdb, Put as _},
     disc::Disc,
     drive::Drive,
+    profile::{Profile, Strategy},
     sense::{INCOMPATIBLE_FORMAT, INVALID_FIELD_IN_CDB, Sense},
 };
 
 /// Formats common to all families.
 const WRITE_PROTECTION: u8 = 0xC0;
 const LIST: u8 = 0xFF;
+/// DVD+R DL: the size of layer 0.
+const LAYER_BREAK: u8 = 0x20;
 /// READ DISC STRUCTURE may be used on it.
 const READABLE: u8 = 0x40;
 
@@ -18,10 +21,14 @@ impl Drive {
         let disc = self.ready()?;
         let family = disc.profile().structure_family;
         let format = cdb.u8(7);
-        if cdb.u8(1) & 0xF != family && format < WRITE_PROTECTION {
+        if family > 1 || cdb.u8(1) & 0xF != family && format < WRITE_PROTECTION {
             return Err(INCOMPATIBLE_FORMAT);
         }
-        let own: &[u8] = if family == 1 { &[0x00] } else { &[0x00, 0x11] };
+        let own: &[u8] = match disc.profile().book >> 4 {
+            0x9 | 0xA => &[0x00, 0x11],
+            0xE => &[0x00, 0x11, LAYER_BREAK],
+            _ => &[0x00],
+        };
         let body = match format {
             WRITE_PROTECTION => vec![0; 4],
             LIST => {
@@ -47,20 +54,31 @@ impl Drive {
 
 fn structure(disc: &Disc, format: u8) -> Option<Vec<u8>> {
     match (disc.profile().structure_family, format) {
-        (1, 0x00) => Some(disc_information()),
+        (1, 0x00) => Some(disc_information(disc.profile())),
         (0, 0x00) => Some(physical_format(disc, 2048)),
         (0, 0x11) => Some(physical_format(disc, 256)),
+        (0, LAYER_BREAK) => {
+            let half = disc.profile().capacity / 2;
+            let mut body = vec![0; 4];
+            body.put32(disc.recording().layer_break.unwrap_or(half));
+            Some(body)
+        }
         _ => None,
     }
 }
 
-/// One BD-R disc information unit: identifier, kind of disc, manufacturer and media type.
-fn disc_information() -> Vec<u8> {
+/// One BD disc information unit: identifier, kind of disc, manufacturer and media type.
+fn disc_information(profile: &Profile) -> Vec<u8> {
     let mut unit = Vec::with_capacity(112);
     unit.text("DI", 2);
     unit.extend([1, 0x0F, 0, 0, 0x62, 0]); // format 1, units in the block, layer 0, bytes in use
-    unit.text("BDR", 3);
-    unit.extend([0x21, 0x01]); // 120 mm, class 0, version 2; one layer
+    let kind = match (profile.strategy, profile.erasable) {
+        (Strategy::Pressed, _) => "BDO",
+        (_, true) => "BDW",
+        _ => "BDR",
+    };
+    unit.text(kind, 3);
+    unit.extend([0x21, profile.layers]); // 120 mm, class 0, version 2
     unit.resize(100, 0);
     unit.text("SPNDLE", 6);
     unit.text("R01", 3);
@@ -68,12 +86,19 @@ fn disc_information() -> Vec<u8> {
     unit
 }
 
-/// Physical format information of a DVD+R, as in its ADIP.
+/// Physical format information, as in a DVD's lead-in or ADIP.
 fn physical_format(disc: &Disc, length: usize) -> Vec<u8> {
     const DATA_START: u32 = 0x03_0000;
-    let mut body = vec![0xA1, 0x0F, 0x02, 0x00]; // DVD+R 1.x; 120 mm; one recordable layer; density
+    let profile = disc.profile();
+    let recordable = match (profile.strategy, profile.erasable) {
+        (Strategy::Pressed, _) => 1,
+        (_, true) => 4,
+        _ => 2,
+    };
+    // Category and version; 120 mm; layers and what they are; density.
+    let mut body = vec![profile.book, 0x0F, (profile.layers - 1) << 5 | recordable, 0x00];
     body.put32(DATA_START);
-    body.put32(DATA_START + disc.profile().capacity - 1);
+    body.put32(DATA_START + profile.capacity - 1);
     body.resize(19, 0);
     body.text("SPINDLE", 8);
     body.text("R01", 3);

@@ -72,6 +72,7 @@ impl Drive {
             let _ = disc.synchronize(); // the tray opens all the same; a failure was said on standard error
             self.attention.event(MediaEvent::MediaRemoval);
         }
+        self.cue = None;
         self.tray.open = true;
     }
 
@@ -89,6 +90,10 @@ impl Drive {
             };
             self.attention
                 .busy(BECOMING_READY, self.faults.fire(slow).unwrap_or(0));
+            let now = self.now();
+            if let Some(pace) = &mut self.pace {
+                pace.work(now + pace.timing.spin_up, BECOMING_READY);
+            }
         }
     }
 

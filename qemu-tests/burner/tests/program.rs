@@ -102,3 +102,40 @@ fn the_program_says_what_is_wrong_with_its_arguments() {
         assert!(!output.status.success() && errors.contains(said), "{errors}");
     }
 }
+
+#[test]
+fn the_program_serves_a_disc_made_from_an_image() {
+    let directory = tempfile::tempdir().unwrap();
+    let (disc, image) = (directory.path().join("disc"), directory.path().join("image.iso"));
+    fs::write(&image, blocks(0, 300, 4)).unwrap();
+    let mut program = Command::new(env!("CARGO_BIN_EXE_spindle-burner"))
+        .args([
+            "--listen",
+            "127.0.0.1:0",
+            "--media",
+            "bd-re",
+            "--capacity",
+            "4096",
+        ])
+        .arg("--disc")
+        .arg(&disc)
+        .arg("--from")
+        .arg(&image)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut url = String::new();
+    BufReader::new(program.stdout.take().unwrap())
+        .read_line(&mut url)
+        .unwrap();
+    program.kill().unwrap();
+    program.wait().unwrap();
+    assert!(url.starts_with("iscsi://"), "{url}");
+    let disc = Disc::open(&disc).unwrap();
+    assert_eq!(
+        (disc.profile().name, disc.recording().capacity()),
+        ("bd-re", 4096)
+    );
+    let sectors = fs::read(disc.image_path()).unwrap();
+    assert!(sectors.len() == 4096 * BLOCK && sectors.starts_with(&blocks(0, 300, 4)));
+}

@@ -72,6 +72,9 @@ impl Transport for InProcess {
             _ => &[][..],
         };
         let response = self.0.execute(cdb, out);
+        if response.lost {
+            return Err(TransportError::Reset);
+        }
         if let Data::In(into) = data {
             for (to, from) in into.iter_mut().zip(&response.data_in) {
                 *to = *from;

@@ -238,7 +238,9 @@ impl Session<'_> {
             if opening && task.cdb[0] == 0x25 && response.sense.is_some_and(|sense| sense.key == 2) {
                 response = empty_capacity();
             }
-            if self.tasks.finish(&task) && self.respond(&task, &response).is_err() {
+            // An answer that is lost takes the connection with it, as when a bridge falls off its bus.
+            let answered = self.tasks.finish(&task) && !response.lost;
+            if response.lost || answered && self.respond(&task, &response).is_err() {
                 let _ = self.sender().stream().shutdown(Shutdown::Both); // the receiver ends on it
             }
         }
@@ -308,5 +310,6 @@ fn empty_capacity() -> Response {
         status: Status::Good,
         sense: None,
         data_in: vec![0, 0, 0, 0, 0, 0, 8, 0],
+        lost: false,
     }
 }

@@ -11,9 +11,18 @@ pub const CAPACITY: u32 = 32_768;
 
 /// A drive with the disc in `directory`, blank if there was none, its unit attentions consumed.
 pub fn drive_with(directory: &Path, profile: &'static Profile) -> Drive {
+    drive_of(directory, profile, Some(CAPACITY))
+}
+
+/// The same with a disc of so many blocks, or a full-size one.
+pub fn drive_of(directory: &Path, profile: &'static Profile, capacity: Option<u32>) -> Drive {
+    holding(Disc::open_or_create(directory, profile, capacity).expect("a disc"))
+}
+
+/// A drive with that disc, its unit attentions consumed.
+pub fn holding(disc: Disc) -> Drive {
     let mut drive = Drive::new("TEST");
-    let before = drive.insert(Disc::open_or_create(directory, profile, Some(CAPACITY)).expect("a disc"));
-    assert!(before.is_none());
+    assert!(drive.insert(disc).is_none());
     while send(&mut drive, "00 00 00 00 00 00", &[])
         .sense
         .is_some_and(|sense| sense.key == 6)
@@ -44,6 +53,12 @@ pub fn good(drive: &mut Drive, cdb: &str) -> Vec<u8> {
     response.data_in
 }
 
+/// Sends a command with data, written in hexadecimal too, that must succeed.
+pub fn take(drive: &mut Drive, cdb: &str, data: &str) {
+    let response = send(drive, cdb, &bytes(data));
+    assert_eq!(response.sense, None, "{cdb} < {data}");
+}
+
 /// Sends a command that must fail, and returns key, code and qualifier.
 pub fn sense(drive: &mut Drive, cdb: &str) -> (u8, u8, u8) {
     triple(send(drive, cdb, &[]))
@@ -63,8 +78,8 @@ pub fn block(address: u32, seed: u32) -> Vec<u8> {
 }
 
 pub fn blocks(address: u32, count: u32, seed: u32) -> Vec<u8> {
-    (address..address + count)
-        .flat_map(|address| block(address, seed))
+    (0..count)
+        .flat_map(|index| block(address.wrapping_add(index), seed))
         .collect()
 }
 
@@ -90,6 +105,7 @@ pub fn read(drive: &mut Drive, address: u32, count: u16) -> Response {
 pub struct TrackInformation {
     pub session: u8,
     pub reserved: bool,
+    pub damaged: bool,
     pub blank: bool,
     pub next: Option<u32>,
     pub start: u32,
@@ -102,6 +118,7 @@ pub fn track(drive: &mut Drive, number: u8) -> TrackInformation {
     let word = |at: usize| u32::from_be_bytes(reply[at..at + 4].try_into().expect("four bytes"));
     TrackInformation {
         session: reply[3],
+        damaged: reply[5] & 0x20 != 0,
         reserved: reply[6] & 0x80 != 0,
         blank: reply[6] & 0x40 != 0,
         next: (reply[7] & 1 != 0).then(|| word(12)),
