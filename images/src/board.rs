@@ -2,6 +2,9 @@
 //!
 //! `board/common/*.config` apply to every board, `board/<name>/*.config` follow and may override them, both in
 //! the order of their names. `board/<name>/cmdline` is one line; lines that start with `#` say why it is so.
+//!
+//! A board that is no box, such as a workstation in tests, has a file `board/<name>/common`: the fragments of
+//! board/common it takes, by name. Without `hardening` among them its kernel may parse what a box's must not.
 
 use std::{
     fs,
@@ -23,16 +26,26 @@ pub struct Board {
     pub choices: Vec<Choice>,
     /// The kernel's command line.
     pub command_line: String,
+    /// Whether [`kconfig::FORBIDDEN`] applies: it does where `board/common/hardening.config` does.
+    pub hardened: bool,
 }
+
+/// The fragment of board/common that walls the kernel up.
+const HARDENING: &str = "hardening";
 
 impl Board {
     /// Reads the board `name` from the folder that holds all boards.
     pub fn read(boards: &Path, name: &str) -> Result<Self> {
+        let common = taken(
+            fragments(&boards.join("common"))?,
+            &boards.join(name).join("common"),
+        )?;
+        let hardened = common
+            .iter()
+            .any(|path| path.file_stem().is_some_and(|stem| stem == HARDENING));
         let mut choices = Vec::new();
-        for folder in [boards.join("common"), boards.join(name)] {
-            for path in fragments(&folder)? {
-                choices.extend(kconfig::parse_fragment(&path, &read_text(&path)?)?);
-            }
+        for path in common.into_iter().chain(fragments(&boards.join(name))?) {
+            choices.extend(kconfig::parse_fragment(&path, &read_text(&path)?)?);
         }
         let path = boards.join(name).join("cmdline");
         let command_line = command_line(&path, &read_text(&path)?)?;
@@ -40,8 +53,32 @@ impl Board {
             name: name.to_owned(),
             choices: kconfig::last_word(choices),
             command_line,
+            hardened,
         })
     }
+}
+
+/// The common fragments a board takes: those its selection names, or all when it has none.
+fn taken(common: Vec<PathBuf>, selection: &Path) -> Result<Vec<PathBuf>> {
+    if !selection.exists() {
+        return Ok(common);
+    }
+    let text = read_text(selection)?;
+    let lines = text.lines().map(str::trim);
+    lines
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .map(|name| {
+            let named = |path: &&PathBuf| path.file_stem().is_some_and(|stem| stem == name);
+            common
+                .iter()
+                .find(named)
+                .cloned()
+                .ok_or_else(|| Error::UnknownFragment {
+                    path: selection.to_owned(),
+                    name: name.to_owned(),
+                })
+        })
+        .collect()
 }
 
 fn fragments(folder: &Path) -> Result<Vec<PathBuf>> {
@@ -79,6 +116,42 @@ fn command_line(path: &Path, text: &str) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_board_takes_all_common_fragments_or_those_it_names() {
+        let folder = tempfile::tempdir().expect("a temporary directory");
+        for (path, text) in [
+            ("common/core.config", "CONFIG_CORE=y\n"),
+            ("common/hardening.config", "# CONFIG_INET is not set\n"),
+            ("box/box.config", "CONFIG_BOX=y\n"),
+            ("box/cmdline", "quiet\n"),
+            ("peer/peer.config", "CONFIG_INET=y\n"),
+            ("peer/cmdline", "quiet\n"),
+            ("peer/common", "# why\ncore\n"),
+            ("wrong/wrong.config", "CONFIG_INET=y\n"),
+            ("wrong/common", "cor\n"),
+        ] {
+            let path = folder.path().join(path);
+            fs::create_dir_all(path.parent().expect("in a folder")).expect("made");
+            fs::write(path, text).expect("written");
+        }
+        let read = |name: &str| Board::read(folder.path(), name);
+        let lines = |board: &Board| board.choices.iter().map(Choice::line).collect::<Vec<_>>();
+        let hardened = read("box").expect("a board");
+        assert!(hardened.hardened);
+        assert_eq!(
+            lines(&hardened),
+            ["CONFIG_CORE=y", "# CONFIG_INET is not set", "CONFIG_BOX=y"]
+        );
+        let peer = read("peer").expect("a board");
+        assert!(!peer.hardened);
+        assert_eq!(lines(&peer), ["CONFIG_CORE=y", "CONFIG_INET=y"]);
+        let error = read("wrong").expect_err("no such fragment");
+        assert!(
+            matches!(&error, Error::UnknownFragment { name, .. } if name == "cor"),
+            "{error}"
+        );
+    }
 
     #[test]
     fn a_command_line_is_one_line_among_comments() {

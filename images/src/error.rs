@@ -51,6 +51,13 @@ pub enum Error {
         /// The folder that should hold some.
         path: PathBuf,
     },
+    /// {path} names the fragment `{name}`, which board/common does not have
+    UnknownFragment {
+        /// The board's selection.
+        path: PathBuf,
+        /// The name without `.config`.
+        name: String,
+    },
     /// {path}, line {line}: not a kernel option: `{text}`
     FragmentSyntax {
         /// The fragment.

@@ -82,7 +82,7 @@ pub fn build(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Kernel> {
     let kernels = cache.join("kernel");
-    let folder = kernels.join(key(source, &board.choices)?);
+    let folder = kernels.join(key(source, board)?);
     if let Some(kernel) = cached(&folder) {
         return Ok(kernel);
     }
@@ -94,7 +94,7 @@ pub fn build(
     }
     sweep(&kernels)?;
     let work = folder.with_extension("partial");
-    build_in(&work, source, &board.choices, progress)?;
+    build_in(&work, source, board, progress)?;
     files::rename(&work.join("result"), &folder)?;
     progress(Progress::Tidying);
     remove(&work)?;
@@ -112,7 +112,7 @@ fn cached(folder: &Path) -> Option<Kernel> {
 }
 
 /// The archive counts by name, length and time of change: reading 150 MB on every start would cost more than it tells.
-fn key(source: &Path, choices: &[Choice]) -> Result<String> {
+fn key(source: &Path, board: &Board) -> Result<String> {
     let missing = |_| Error::NoKernelSource {
         path: source.to_owned(),
     };
@@ -128,7 +128,11 @@ fn key(source: &Path, choices: &[Choice]) -> Result<String> {
     );
     text.push_str(compiler.lines().next().unwrap_or_default());
     text.push('\n');
-    text.push_str(&fragment(choices));
+    text.push_str(&fragment(&board.choices));
+    if !board.hardened {
+        // Never taken for a box's, even with the same options.
+        text.push_str("not hardened\n");
+    }
     let digest = Sha256::digest(text);
     Ok(digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect())
 }
@@ -162,12 +166,7 @@ fn remove(path: &Path) -> Result<()> {
     fs::remove_dir_all(path).map_err(failed("remove", path))
 }
 
-fn build_in(
-    work: &Path,
-    source: &Path,
-    choices: &[Choice],
-    progress: &mut dyn FnMut(Progress),
-) -> Result<()> {
+fn build_in(work: &Path, source: &Path, board: &Board, progress: &mut dyn FnMut(Progress)) -> Result<()> {
     let [tree, objects, result] = ["source", "objects", "result"].map(|name| work.join(name));
     for directory in [&tree, &objects, &result] {
         files::create_directory(directory)?;
@@ -183,15 +182,17 @@ fn build_in(
 
     progress(Progress::Configuring);
     let asked = work.join("asked.config");
-    files::replace(&asked, fragment(choices).as_bytes())?;
+    files::replace(&asked, fragment(&board.choices).as_bytes())?;
     // Whatever the fragments do not name is off, also what later kernels add.
     let mut configure = make(&tree, &objects);
     configure.env("KCONFIG_ALLCONFIG", &asked).arg("allnoconfig");
     run(configure, "make allnoconfig")?;
     let built = objects.join(".config");
     let text = files::read_text(&built)?;
-    kconfig::check_requested(choices, &text)?;
-    kconfig::check_forbidden(&text)?;
+    kconfig::check_requested(&board.choices, &text)?;
+    if board.hardened {
+        kconfig::check_forbidden(&text)?;
+    }
 
     let jobs = thread::available_parallelism().map_or(1, usize::from);
     let mut compile = make(&tree, &objects);

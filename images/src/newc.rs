@@ -5,8 +5,10 @@
 
 use crate::{Error, Result};
 
+const FORMAT: u32 = 0o170_000;
 const DIRECTORY: u32 = 0o040_000;
 const REGULAR: u32 = 0o100_000;
+const SYMBOLIC_LINK: u32 = 0o120_000;
 const CHARACTER_DEVICE: u32 = 0o020_000;
 
 /// An archive being written.
@@ -32,6 +34,11 @@ impl Archive {
         self.entry(path, REGULAR | permissions, (0, 0), content)
     }
 
+    /// Adds a symbolic link to `target`.
+    pub fn symlink(&mut self, path: &str, target: &str) -> Result<()> {
+        self.entry(path, SYMBOLIC_LINK | 0o777, (0, 0), target.as_bytes())
+    }
+
     /// Ends the archive.
     pub fn finish(mut self) -> Result<Vec<u8>> {
         self.entry("TRAILER!!!", 0, (0, 0), &[])?;
@@ -45,7 +52,7 @@ impl Archive {
         let file_size = u32::try_from(content.len()).map_err(|_| too_large(content.len()))?;
         let name_size = u32::try_from(path.len() + 1).map_err(|_| too_large(path.len()))?;
         self.entries += 1;
-        let links = if mode & DIRECTORY == DIRECTORY { 2 } else { 1 };
+        let links = if mode & FORMAT == DIRECTORY { 2 } else { 1 };
         let (major, minor) = device;
         self.bytes.extend_from_slice(b"070701");
         // c_ino, c_mode, c_uid, c_gid, c_nlink, c_mtime, c_filesize, c_maj, c_min, c_rmaj, c_rmin, c_namesize, c_chksum

@@ -36,6 +36,15 @@ fn the_built_kernel_has_what_was_asked_for_and_nothing_forbidden() {
     );
 }
 
+/// The workstation of the tests is no box: it parses discs, as every workstation does.
+#[test]
+fn a_peer_is_not_hardened() {
+    let boards = Path::new(env!("CARGO_MANIFEST_DIR")).join("../board");
+    let peer = Board::read(&boards, "peer").expect("the board's folder");
+    assert!(!peer.hardened && board().hardened);
+    assert!(peer.choices.iter().any(|choice| choice.option == "UDF_FS"));
+}
+
 /// The fragments say it themselves, so that a reader of board/ sees what is walled up, and why.
 #[test]
 fn no_fragment_asks_for_what_is_forbidden() {

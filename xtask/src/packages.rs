@@ -53,4 +53,15 @@ pub const PACKAGES: &[Package] = &[
         "genisoimage",
         "makes discs in a foreign hand, for the reader and as a measure of speed",
     ),
+    // The peer workstation: programs whose discs must be readable, on media that must be burnable.
+    package(
+        "dvd+rw-tools",
+        "burns with growisofs and tells with dvd+rw-mediainfo",
+    ),
+    package("cdrskin", "burns with libburn"),
+    package("wodim", "burns as cdrecord does"),
+    package(
+        "busybox-static",
+        "the peer's everyday commands: mount, cmp, poweroff",
+    ),
 ];

@@ -50,6 +50,7 @@ pub fn run(options: &Options) -> Result<()> {
         faults: true,
         ..build
     })?;
+    let peer = build::peer(options.kernel_source.as_deref())?;
     let cli = build::cli()?;
     println!("built after {} s", start.elapsed().as_secs());
 
@@ -66,6 +67,7 @@ pub fn run(options: &Options) -> Result<()> {
     tests
         .env("SPINDLE_ARTIFACTS", folder(&release.kernel)?)
         .env("SPINDLE_ARTIFACTS_FAULTS", folder(&faults.kernel)?)
+        .env("SPINDLE_PEER_KERNEL", &peer)
         .env("SPINDLE_CLI", &cli);
     if let Some(filter) = &options.filter {
         tests.args(["--", filter]);

@@ -18,6 +18,9 @@ pub(crate) const TRANSFER: usize = 32;
 /// Times a block is asked for before it counts as unreadable. The drive itself retries within each.
 const TRIES: u8 = 3;
 
+/// What a buffer holds before a READ.
+const UNREAD: u8 = 0xA5;
+
 /// A drive's buffer when it does not tell its size, in KiB: larger than any known.
 const ASSUMED_BUFFER_KIB: u16 = 16 * 1024;
 
@@ -118,8 +121,10 @@ impl<T: Transport, H: Host> Reader<'_, T, H> {
         Ok(())
     }
 
-    /// One READ as is.
+    /// One READ as is. A drive or bridge that says GOOD and moves nothing must not pass off what the buffer
+    /// held, mostly the cluster before, as the disc's; zeroes would be taken for a sparse file's.
     fn attempt(&mut self, address: u32, part: &mut [u8]) -> Result<(), Error> {
+        part.fill(UNREAD);
         let blocks = u16::try_from(blocks_of(part)).unwrap_or(u16::MAX);
         let read = if self.forced {
             self.drive.run(

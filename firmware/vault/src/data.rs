@@ -1,6 +1,6 @@
 //! The data partition: staging and catalog together, recovered at each start.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 use wire::Outcome;
 
@@ -21,11 +21,11 @@ pub(crate) struct Data {
 impl Data {
     /// Opens both and undoes what the last end of power left half done.
     pub(crate) fn open(directory: OwnedFd) -> Result<Self, Refusal> {
-        let catalog = Catalog::open(directory.as_fd())?;
-        let data = Self {
-            staging: Staging::open(directory)?,
-            catalog,
-        };
+        let staging = Staging::open(directory)?;
+        // A tree without a catalog was acknowledged by one that is lost: nothing may take it for rubbish.
+        let must = !staging.work_trees()?.is_empty() || !staging.frozen_trees()?.is_empty();
+        let catalog = Catalog::open(staging.directory(), must)?;
+        let data = Self { staging, catalog };
         data.recover()?;
         Ok(data)
     }
@@ -76,6 +76,11 @@ impl Data {
             }
         }
         for (tree, record) in self.catalog.trees()? {
+            if let TreeState::Claimed(job) = record.state {
+                self.staging.thaw(tree, job)?; // no job runs now, whatever became of this one's record
+                self.catalog
+                    .change_tree(tree, |record| record.state = TreeState::Open)?;
+            }
             if record.receiving {
                 self.undo_put(tree)?;
                 let what = format!("an unfinished put into tree {tree} was undone");
@@ -87,6 +92,9 @@ impl Data {
 
     /// Brings a tree back to what the catalog says of it; a tree it says nothing of is forgotten.
     pub(crate) fn undo_put(&self, tree: u64) -> Result<(), Refusal> {
+        // A commit that failed may be on the disk all the same. A catalog that takes this one now stands by
+        // what it says; for any other the files are left, and the next start judges by what it finds.
+        self.catalog.change_tree(tree, |record| record.receiving = true)?;
         if self
             .catalog
             .page(tree, b"", u32::MAX, None, 1)?

@@ -48,6 +48,8 @@ pub(crate) enum Refusal {
         /// What may still be used.
         free: u64,
     },
+    /// a tree takes at most {0} entries
+    TooManyEntries(usize),
     /// the data partition is full
     Full,
     /// `{path}` arrived with {got} bytes instead of {expected}
@@ -59,7 +61,7 @@ pub(crate) enum Refusal {
         /// As stored.
         got: u64,
     },
-    /// there is no data partition
+    /// the data partition cannot be used
     NoData(String),
     /// the catalog failed: {0}
     Catalog(#[from] CatalogError),
@@ -72,7 +74,7 @@ pub(crate) enum Refusal {
     },
     /// job {0} is not finished
     JobRuns(u64),
-    /// drive {drive} works on job {job}
+    /// drive {drive} is busy
     DriveBusy {
         /// Its number.
         drive: u32,
@@ -97,6 +99,8 @@ pub(crate) enum Refusal {
     ReaderDied,
     /// the disc's reader gave no answer for a long time
     ReaderSilent,
+    /// the disc's reader answered something else than it was asked
+    ReaderStrange,
     /// the disc cannot be read: {0}
     Unreadable(String),
 }
@@ -112,6 +116,7 @@ impl Refusal {
             Self::Exists(_) | Self::TreeNotOpen { .. } => FailureCode::Exists,
             Self::NotFound(_) | Self::TreeOnDisc(..) => FailureCode::NotFound,
             Self::NoSpace { .. } | Self::Full => FailureCode::NoSpace,
+            Self::TooManyEntries(_) => FailureCode::TooBig,
             Self::WrongSize { .. } => FailureCode::DigestMismatch,
             Self::Blank | Self::UnknownEntry(_) | Self::NotAFile(_) | Self::LabelTooLong(_) => {
                 FailureCode::Unsupported
@@ -123,7 +128,9 @@ impl Refusal {
             Self::Catalog(_) | Self::Storage { .. } => FailureCode::Internal,
             Self::DriveBusy { .. } => FailureCode::DriveBusy,
             Self::DriveSilent(_) => FailureCode::DriveFailed,
-            Self::ReaderDied | Self::ReaderSilent | Self::Unreadable(_) => FailureCode::ReadFailed,
+            Self::ReaderDied | Self::ReaderSilent | Self::ReaderStrange | Self::Unreadable(_) => {
+                FailureCode::ReadFailed
+            }
         }
     }
 
@@ -135,6 +142,7 @@ impl Refusal {
                 format!("the tree was archived on disc {disc} and made room for others")
             }
             Self::NoSpace { .. } | Self::Full => "a part of the partition is kept for the catalog".into(),
+            Self::TooManyEntries(_) => "the box has not the memory to burn more of them at once".into(),
             Self::WrongSize { .. } => {
                 "the file changed while it was sent, or bytes were lost on the way".into()
             }
@@ -142,8 +150,10 @@ impl Refusal {
                 "the disk of the data partition may be failing or full".into()
             }
             Self::JobRuns(_) => "a burn outranks everything else".into(),
+            Self::DriveBusy { job: 0, .. } => "it works for another session, or looks at its disc".into(),
+            Self::DriveBusy { job, .. } => format!("it works on job {job}"),
             Self::DriveSilent(_) => "the drive is hung, or its cable or power is loose".into(),
-            Self::ReaderDied | Self::ReaderSilent => {
+            Self::ReaderDied | Self::ReaderSilent | Self::ReaderStrange => {
                 "the disc may be damaged or written by a program with its own rules".into()
             }
             Self::Blank => "nothing was burned on it yet".into(),
@@ -167,8 +177,11 @@ impl Refusal {
             Self::TreeOnDisc(..) => "insert that disc and read from its drive",
             Self::TreeNotOpen { .. } => "put into a new tree",
             Self::NoSpace { .. } | Self::Full => "burn what is there or put less; nothing else was harmed",
+            Self::TooManyEntries(_) => "put it in parts, each into a tree of its own",
             Self::WrongSize { .. } => "send it again",
-            Self::NoData(_) => "attach a disk with a partition named spindle-data and restart the box",
+            Self::NoData(_) => {
+                "attach a disk with a sound partition named spindle-data and restart the box; its log says more"
+            }
             Self::Catalog(_) | Self::Storage { .. } => {
                 "look at the box's log, then check or replace that disk"
             }
@@ -180,7 +193,7 @@ impl Refusal {
             Self::Stopping => "connect again when the box is up",
             Self::Blank => "insert the disc you mean",
             Self::NoThread(_) | Self::NoReader(_) => "try again; look at the box's log if it stays so",
-            Self::ReaderDied | Self::ReaderSilent | Self::Unreadable(_) => {
+            Self::ReaderDied | Self::ReaderSilent | Self::ReaderStrange | Self::Unreadable(_) => {
                 "clean the disc, try another drive, or look at the disc with another system"
             }
         }

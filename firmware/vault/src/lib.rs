@@ -17,7 +17,7 @@
 //! - Bytes from discs are hashed or handed to a reader, never parsed here.
 //!
 //! Limits now: one put at a time (the session that changes something holds the box), one copy a tree,
-//! events kept up to 10,000.
+//! 250,000 entries a tree, 64 jobs that wait or work, events kept up to 10,000.
 
 mod catalog;
 mod clock;
@@ -58,7 +58,7 @@ pub struct Config {
     pub name: String,
     /// The firmware's version.
     pub firmware: String,
-    /// The data partition's directory, or why there is none.
+    /// The data partition's directory, or why there is none yet.
     pub data: Result<OwnedFd, String>,
     /// When the firmware was built, in seconds since 1970: no moment before it can be now.
     pub build_floor: i64,
@@ -76,7 +76,7 @@ impl Vault {
         let vault = Self(Arc::new(shared));
         match config.data {
             Ok(directory) => vault.set_data(directory),
-            Err(why) => vault.set_no_data(why),
+            Err(why) => vault.0.lack_data(why),
         }
         vault
     }

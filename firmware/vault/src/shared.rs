@@ -1,7 +1,7 @@
 //! What all threads of the vault share.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
+use std::ops::RangeFrom;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,7 +11,7 @@ use rustix::net::Shutdown;
 use seam::Channel;
 
 use crate::Services;
-use crate::catalog::EventRecord;
+use crate::catalog::{EventRecord, guarded};
 use crate::clock::{self, Clock, Verdict};
 use crate::data::Data;
 use crate::drives::Drives;
@@ -35,7 +35,8 @@ pub(crate) struct Shared {
     data: Locked<Result<Arc<Data>, String>>,
     /// Open sessions, with a handle on each one's channel.
     sessions: Locked<BTreeMap<u64, Channel>>,
-    session_numbers: Locked<Range<u64>>,
+    /// Those to give: the row of this start, so that nobody who comes waits for the catalog.
+    session_numbers: Locked<RangeFrom<u64>>,
     anchor: Locked<Option<i64>>,
     stopping: AtomicBool,
 }
@@ -52,7 +53,7 @@ impl Shared {
             build_floor,
             data: Locked::new(Err("the box is still looking for it".into())),
             sessions: Locked::default(),
-            session_numbers: Locked::new(0..0),
+            session_numbers: Locked::new(1..), // until there is a catalog
             anchor: Locked::default(),
             stopping: AtomicBool::new(false),
         }
@@ -64,7 +65,7 @@ impl Shared {
     }
 
     pub(crate) fn set_data(&self, directory: OwnedFd) {
-        match Data::open(directory) {
+        match guarded(|| Data::open(directory)) {
             Ok(data) => {
                 let mut anchor = self.anchor.lock();
                 match *anchor {
@@ -72,7 +73,10 @@ impl Shared {
                     None => *anchor = data.anchor(),
                 }
                 drop(anchor);
-                *self.session_numbers.lock() = 0..0;
+                match data.catalog.sessions() {
+                    Ok(first) => *self.session_numbers.lock() = first..,
+                    Err(error) => eprintln!("sessions: warning: their numbers may repeat: {error}"),
+                }
                 *self.data.lock() = Ok(Arc::new(data));
             }
             Err(refusal) => self.set_no_data(refusal.to_string()),
@@ -80,7 +84,12 @@ impl Shared {
     }
 
     pub(crate) fn set_no_data(&self, why: String) {
-        eprintln!("data: warning: there is no data partition; {why}");
+        eprintln!("data: warning: there is no usable partition; {why}");
+        self.lack_data(why);
+    }
+
+    /// There is none, which is no news.
+    pub(crate) fn lack_data(&self, why: String) {
         *self.data.lock() = Err(why);
     }
 
@@ -103,22 +112,11 @@ impl Shared {
             return None;
         }
         let mut numbers = self.session_numbers.lock();
-        if numbers.is_empty()
-            && let Ok(data) = self.data()
-        {
-            match data.catalog.sessions() {
-                Ok(range) => *numbers = range,
-                Err(error) => eprintln!("sessions: warning: their numbers may repeat: {error}"),
-            }
-        }
-        if numbers.is_empty() {
-            *numbers = numbers.end.max(1)..u64::MAX; // nothing remembers them
-        }
-        let open = self.sessions.lock();
-        let number = numbers.find(|number| !open.contains_key(number))?;
-        drop(open);
-        self.sessions.change(|sessions| sessions.insert(number, channel));
-        Some(number)
+        self.sessions.change(|sessions| {
+            let number = numbers.find(|number| !sessions.contains_key(number))?;
+            sessions.insert(number, channel);
+            Some(number)
+        })
     }
 
     /// Takes a session out of the list.
@@ -192,7 +190,7 @@ impl Shared {
         self.jobs.active();
         self.drives.all();
         if let Ok(data) = self.data() {
-            let _ = data.catalog.tree(0);
+            let _ = guarded(|| data.catalog.tree(0));
         }
     }
 

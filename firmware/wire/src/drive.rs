@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use crate::Label;
+use crate::label::numbered;
 
 /// Names one drive of the box.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,7 +38,7 @@ pub struct Drive {
     pub revision: String,
     /// Its serial number; empty when it tells none.
     pub serial: String,
-    /// Ready, empty, open, busy, hung: number and text.
+    /// A [`DriveState`]'s number; the text says more where there is more to say.
     pub state: Label,
     /// The current profile (MMC-6 §5.3.1), 0 without a disc.
     pub media: Label,
@@ -81,4 +82,24 @@ pub struct DiscSession {
     pub start: u64,
     /// Its blocks.
     pub blocks: u64,
+}
+
+numbered! {
+    /// What a drive is doing.
+    DriveState {
+        /// It has not told who it is yet.
+        Unknown = 0 "not identified",
+        /// A disc is in it.
+        Ready = 1 "ready",
+        /// The tray is closed and empty.
+        Empty = 2 "empty",
+        /// The tray is out.
+        Open = 3 "open",
+        /// It works on something.
+        Busy = 4 "busy",
+        /// It has worked on one command for longer than any should take.
+        Hung = 5 "hung",
+        /// It answers wrongly or not at all.
+        Failed = 6 "failed",
+    }
 }

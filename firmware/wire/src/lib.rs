@@ -26,7 +26,7 @@ mod session;
 mod tree;
 
 pub use bytes::ByteString;
-pub use drive::{Disc, DiscRequest, DiscSession, Drive, DriveRequest, Drives};
+pub use drive::{Disc, DiscRequest, DiscSession, Drive, DriveRequest, DriveState, Drives};
 pub use failure::{Failure, FailureCode};
 pub use greeting::{Answer, CHANNEL_CLEAR, Flags, GREETING_SIZE, Greeting, GreetingError, MAGIC, VERSION};
 pub use job::{

@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use wire::{EntryKind, FailureCode, KindRow, Outcome, Phase, Reply, Request, Role};
+use wire::{DriveState, EntryKind, FailureCode, KindRow, Outcome, Phase, Reply, Request, Role};
 
 fn kinds(out: &mut String, heading: [&str; 2], rows: &[KindRow], extra: impl Fn(u16) -> String) {
     let [title, columns] = heading;
@@ -61,7 +61,7 @@ fn tables() -> String {
             $(numbers(&mut out, $title, $type::TABLE.iter().map(|(_, number, text)| (*number, *text)));)*
         };
     }
-    table!("failure code" FailureCode, "role" Role, "kind of entry" EntryKind, "job phase" Phase, "job outcome" Outcome);
+    table!("failure code" FailureCode, "role" Role, "kind of entry" EntryKind, "drive state" DriveState, "job phase" Phase, "job outcome" Outcome);
     out
 }
 

@@ -34,36 +34,13 @@ impl Reader {
 
     /// What of a tree this reader can show, given what it found.
     ///
-    /// 7-Zip passes over UDF's symbolic links. UDF names have at most 254 bytes, one or two a character, so a
-    /// longer one is found under the shortened name that `docs/discfs.md` describes.
+    /// 7-Zip passes over UDF's symbolic links; for the names see [`udf_names`].
     pub fn as_seen(self, wanted: &Listing, found: &Listing) -> Listing {
         if self != Self::SevenZipUdf {
             return wanted.clone();
         }
-        let links = |node: &Node| matches!(node, Node::Symlink(_));
-        let mut seen: Listing = wanted
-            .iter()
-            .filter(|(_, node)| !links(node))
-            .map(|(path, node)| (path.clone(), node.clone()))
-            .collect();
-        let missing: Vec<Vec<u8>> = seen
-            .keys()
-            .filter(|path| !found.contains_key(*path) && !fits_udf(path))
-            .cloned()
-            .collect();
-        for long in missing {
-            let shortened = |path: &&Vec<u8>| {
-                let common = path.iter().zip(&long).take_while(|(a, b)| a == b).count();
-                !wanted.contains_key(*path)
-                    && common > parent(&long).len() + 64
-                    && parent(path) == parent(&long)
-            };
-            if let Some(short) = found.keys().find(shortened)
-                && let Some(node) = seen.remove(&long)
-            {
-                seen.insert(short.clone(), node);
-            }
-        }
+        let mut seen = udf_names(wanted, found);
+        seen.retain(|_, node| !matches!(node, Node::Symlink(_)));
         seen
     }
 
@@ -121,6 +98,44 @@ impl Reader {
         let _ = Command::new("chmod").arg("-R").arg("u+rwX").arg(folder).status();
         Ok(listing)
     }
+}
+
+/// The tree with its names as UDF has them, given what was found.
+///
+/// UDF names have at most 254 bytes, one or two a character, so a longer one is found under the shortened name
+/// that `docs/discfs.md` describes.
+pub fn udf_names(wanted: &Listing, found: &Listing) -> Listing {
+    shortened_names(wanted, found, fits_udf)
+}
+
+/// The tree with its names as Linux shows Rock Ridge's, given what was found.
+///
+/// Linux gives a name at most 253 bytes, and drops the whole NM entry that would make it longer.
+pub fn linux_rock_ridge_names(wanted: &Listing, found: &Listing) -> Listing {
+    let fits = |path: &[u8]| path.rsplit(|byte| *byte == b'/').next().map_or(0, <[u8]>::len) < 254;
+    shortened_names(wanted, found, fits)
+}
+
+/// The tree with each name that does not fit replaced by one that was found and begins like it.
+fn shortened_names(wanted: &Listing, found: &Listing, fits: impl Fn(&[u8]) -> bool) -> Listing {
+    let mut seen = wanted.clone();
+    let missing: Vec<Vec<u8>> = seen
+        .keys()
+        .filter(|path| !found.contains_key(*path) && !fits(path))
+        .cloned()
+        .collect();
+    for long in missing {
+        let shortened = |path: &&Vec<u8>| {
+            let common = path.iter().zip(&long).take_while(|(a, b)| a == b).count();
+            !wanted.contains_key(*path) && common > parent(&long).len() + 64 && parent(path) == parent(&long)
+        };
+        if let Some(short) = found.keys().find(shortened)
+            && let Some(node) = seen.remove(&long)
+        {
+            seen.insert(short.clone(), node);
+        }
+    }
+    seen
 }
 
 fn parent(path: &[u8]) -> &[u8] {

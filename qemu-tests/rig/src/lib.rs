@@ -4,6 +4,7 @@
 //!   a NIC on a user network, the serial console.
 //! - [`Native`] is the same doors, vault and reader in this process, with the burner behind an in-process
 //!   transport: for quick tests and benchmarks.
+//! - [`peer::Peer`] is a workstation in QEMU with Debian's programs and Linux's own readers of discs.
 //! - [`Spindle`] runs the real command line; [`foreign`] opens discs with programs nobody here wrote.
 //!
 //! Where the built artifacts lie is told by the environment, see [`Artifacts`]; `cargo xtask test` sets it. A missing
@@ -16,6 +17,7 @@ pub mod foreign;
 mod machine;
 mod native;
 mod patience;
+pub mod peer;
 mod scratch;
 mod serial;
 mod spindle;

@@ -21,13 +21,15 @@ pub struct Native {
     address: SocketAddr,
 }
 
-struct Threads;
+/// Runs each reader on a thread.
+struct Threads<R>(R);
 
-impl Services for Threads {
+impl<R: Fn(Channel, Channel) + Clone + Send + Sync + 'static> Services for Threads<R> {
     fn start_reader(&self, requests: Channel, blocks: Channel) -> io::Result<()> {
+        let reader = self.0.clone();
         thread::Builder::new()
             .name("reader".into())
-            .spawn(move || reader::serve(requests, blocks))?;
+            .spawn(move || reader(requests, blocks))?;
         Ok(())
     }
 
@@ -44,6 +46,18 @@ impl Services for Threads {
 impl Native {
     /// Starts a box with its data in `data` and these drives.
     pub fn start(data: &Path, drives: Vec<Box<dyn Transport + Send>>, limits: Limits) -> Result<Self> {
+        Self::with_readers(data, drives, limits, |requests, blocks| {
+            let _ = reader::serve(requests, blocks);
+        })
+    }
+
+    /// As [`Self::start`], with readers of the test's own: each is called with its two channels.
+    pub fn with_readers(
+        data: &Path,
+        drives: Vec<Box<dyn Transport + Send>>,
+        limits: Limits,
+        reader: impl Fn(Channel, Channel) + Clone + Send + Sync + 'static,
+    ) -> Result<Self> {
         std::fs::create_dir_all(data)?;
         let directory: OwnedFd = File::open(data)?.into();
         let config = Config {
@@ -52,7 +66,7 @@ impl Native {
             data: Ok(directory),
             build_floor: 0,
         };
-        let vault = Vault::open(config, Arc::new(Threads));
+        let vault = Vault::open(config, Arc::new(Threads(reader)));
         for (number, transport) in drives.into_iter().enumerate() {
             vault.attach_drive(format!("sg{number}"), transport);
         }

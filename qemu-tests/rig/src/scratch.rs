@@ -27,6 +27,20 @@ impl Scratch {
         })
     }
 
+    /// Runs a test in a new folder, which is kept when the test fails in either way: by panic or by result.
+    pub fn within(name: &str, test: impl FnOnce(&Self) -> Result<()>) -> Result<()> {
+        let scratch = Self::new(name)?;
+        let result = test(&scratch);
+        if result.is_err() {
+            eprintln!(
+                "logs and discs of this test are kept in {}",
+                scratch.path.display()
+            );
+            std::mem::forget(scratch);
+        }
+        result
+    }
+
     /// The folder.
     pub fn path(&self) -> &Path {
         &self.path

@@ -7,68 +7,9 @@ use std::os::unix::fs::FileExt;
 
 use anyhow::{Result, ensure};
 use burner::Fault;
-use client::SourceTree;
-use doors::Limits;
-use rig::{Burner, Native, Scratch, patience, tree, until};
-use wire::{Burn, FailureCode, JobEnded, Outcome, Phase, Source};
-
-const BURN: Burn = Burn {
-    drive: 0,
-    tree: 0,
-    label: String::new(),
-    finalise: false,
-};
-
-struct Place {
-    scratch: Scratch,
-    burner: Burner,
-    native: Native,
-    walked: SourceTree,
-}
-
-/// A box with a small blank disc and a sample of about that many bytes, already put.
-fn place(name: &str, bytes: u64) -> Result<Place> {
-    let scratch = Scratch::new(name)?;
-    let burner = Burner::with_disc(
-        name,
-        &burner::BD_R,
-        &scratch.join("disc"),
-        Some(common::SMALL_DISC),
-    )?;
-    let native = Native::start(
-        &scratch.join("data"),
-        vec![Box::new(burner.transport())],
-        Limits::default(),
-    )?;
-    common::wait_drive(native.control())?;
-    let source = scratch.join("source");
-    tree::sample(&source, 40, bytes)?;
-    let walked = SourceTree::walk([format!("{}/", source.display())])?;
-    common::session(native.control())?.put(0, "sample", &walked, |_| {})?;
-    Ok(Place {
-        scratch,
-        burner,
-        native,
-        walked,
-    })
-}
-
-fn burn(place: &Place) -> Result<JobEnded> {
-    Ok(common::session(place.native.control())?.burn(BURN, |_| {})?)
-}
-
-fn failed(ended: &JobEnded, code: FailureCode) -> Result<()> {
-    let failure = ended.failure.clone().unwrap_or_default();
-    ensure!(
-        ended.outcome.number == Outcome::Failed.number() && failure.is(code),
-        "{ended:?}"
-    );
-    ensure!(
-        !failure.what.is_empty() && !failure.remedy.is_empty(),
-        "{failure:?}"
-    );
-    Ok(())
-}
+use common::place::{BURN, Place, archived, failed, place, start};
+use rig::{patience, until};
+use wire::{FailureCode, Outcome, Phase, Source};
 
 #[test]
 fn archived_is_said_after_reading_back_and_phases_are_told() -> Result<()> {
@@ -102,7 +43,7 @@ fn archived_is_said_after_reading_back_and_phases_are_told() -> Result<()> {
 #[test]
 fn a_disc_that_changed_does_not_verify() -> Result<()> {
     let place = place("native-rot", 4_000_000)?;
-    ensure!(burn(&place)?.outcome.number == Outcome::Archived.number());
+    archived(&place.burn()?)?;
     let image = fs::OpenOptions::new()
         .read(true)
         .write(true)
@@ -117,13 +58,10 @@ fn a_disc_that_changed_does_not_verify() -> Result<()> {
 #[test]
 fn a_write_error_fails_the_job_and_keeps_the_tree() -> Result<()> {
     let place = place("native-write-error", 6_000_000)?;
-    place
-        .burner
-        .drive
-        .control(|drive| drive.faults().arm(Fault::WriteError { at: 800, times: None }));
-    failed(&burn(&place)?, FailureCode::WriteFailed)?;
+    place.arm(Fault::WriteError { at: 800, times: None });
+    failed(&place.burn()?, FailureCode::WriteFailed)?;
     // A fresh disc takes the same tree.
-    place.burner.drive.control(|drive| drive.faults().disarm());
+    place.release();
     place.burner.insert(
         &burner::BD_R,
         &place.scratch.join("disc-2"),
@@ -135,19 +73,15 @@ fn a_write_error_fails_the_job_and_keeps_the_tree() -> Result<()> {
             .is_ok_and(|disc| disc.state.number == 0)
             .then_some(()))
     })?;
-    let ended = burn(&place)?;
-    ensure!(ended.outcome.number == Outcome::Archived.number(), "{ended:?}");
+    archived(&place.burn()?)?;
     Ok(())
 }
 
 #[test]
 fn a_close_that_fails_is_never_archived() -> Result<()> {
     let place = place("native-close", 2_000_000)?;
-    place
-        .burner
-        .drive
-        .control(|drive| drive.faults().arm(Fault::FailClose { times: None }));
-    let ended = burn(&place)?;
+    place.arm(Fault::FailClose { times: None });
+    let ended = place.burn()?;
     ensure!(
         ended.outcome.number == Outcome::Failed.number() && ended.failure.is_some(),
         "{ended:?}"
@@ -165,7 +99,7 @@ fn an_unreadable_block_is_never_archived() -> Result<()> {
             tries: None,
         })
     });
-    let ended = burn(&place)?;
+    let ended = place.burn()?;
     ensure!(
         ended.outcome.number != Outcome::Archived.number() && ended.failure.is_some(),
         "{ended:?}"
@@ -188,19 +122,15 @@ fn a_full_buffer_and_a_weak_block_are_waited_out() -> Result<()> {
             tries: Some(1),
         });
     });
-    let ended = burn(&place)?;
-    ensure!(ended.outcome.number == Outcome::Archived.number(), "{ended:?}");
+    archived(&place.burn()?)?;
     Ok(())
 }
 
 #[test]
 fn a_tray_that_opens_fails_the_job_with_words() -> Result<()> {
     let place = place("native-tray", 4_000_000)?;
-    place
-        .burner
-        .drive
-        .control(|drive| drive.faults().arm(Fault::TrayOpens { at: 640 }));
-    let ended = burn(&place)?;
+    place.arm(Fault::TrayOpens { at: 640 });
+    let ended = place.burn()?;
     ensure!(ended.outcome.number == Outcome::Failed.number(), "{ended:?}");
     Ok(())
 }
@@ -208,7 +138,7 @@ fn a_tray_that_opens_fails_the_job_with_words() -> Result<()> {
 #[test]
 fn more_than_the_disc_holds_is_refused_before_a_block_is_written() -> Result<()> {
     let place = place("native-too-big", 140_000_000)?;
-    failed(&burn(&place)?, FailureCode::TooBig)?;
+    failed(&place.burn()?, FailureCode::TooBig)?;
     let disc = common::session(place.native.control())?.disc(0)?;
     ensure!(disc.state.number == 0 && disc.next_writable == 0, "{disc:?}");
     Ok(())
@@ -217,7 +147,7 @@ fn more_than_the_disc_holds_is_refused_before_a_block_is_written() -> Result<()>
 #[test]
 fn a_restart_forgets_nothing() -> Result<()> {
     let first = place("native-restart", 2_000_000)?;
-    ensure!(burn(&first)?.outcome.number == Outcome::Archived.number());
+    archived(&first.burn()?)?;
     let Place {
         scratch,
         burner,
@@ -226,12 +156,7 @@ fn a_restart_forgets_nothing() -> Result<()> {
     } = first;
     native.vault.shutdown();
     drop(native);
-    let native = Native::start(
-        &scratch.join("data"),
-        vec![Box::new(burner.transport())],
-        Limits::default(),
-    )?;
-    common::wait_drive(native.control())?;
+    let native = start(&scratch.join("data"), &burner)?;
     let mut session = common::session(native.control())?;
     let jobs = session.jobs()?;
     ensure!(

@@ -201,33 +201,53 @@ fn a_disc_too_small_and_a_drive_that_fails_are_told_with_words() -> Result<()> {
         let source = ready.scratch.join(name);
         fs::create_dir_all(&source)?;
         fs::write(source.join("record"), tree::noise(bytes, usize::try_from(bytes)?))?;
-        Ok(common::session(address)?.put(0, name, &SourceTree::walk([&source])?, |_| {})?.done.tree)
+        Ok(common::session(address)?
+            .put(0, name, &SourceTree::walk([&source])?, |_| {})?
+            .done
+            .tree)
     };
-    let refusal = |tree: u64| {
-        let burn = Burn { tree, ..BURN };
-        common::failure(common::session(address)?.burn(burn, |_| {}).and_then(|ended| match ended.failure {
-            Some(failure) => Err(client::Error::Box(failure)),
-            None => Ok(ended),
-        }))
-    };
+    let refusal =
+        |tree: u64| {
+            let burn = Burn { tree, ..BURN };
+            common::failure(common::session(address)?.burn(burn, |_| {}).and_then(
+                |ended| match ended.failure {
+                    Some(failure) => Err(client::Error::Box(failure)),
+                    None => Ok(ended),
+                },
+            ))
+        };
 
     let large = put("large", 12_000_000)?;
     let failure = refusal(large)?;
-    ensure!(failure.is(FailureCode::TooBig) && !failure.remedy.is_empty(), "{failure:?}");
+    ensure!(
+        failure.is(FailureCode::TooBig) && !failure.remedy.is_empty(),
+        "{failure:?}"
+    );
     let disc = common::session(address)?.disc(0)?;
-    ensure!(disc.state.number == 0 && disc.next_writable == 0, "something was written: {disc:?}");
+    ensure!(
+        disc.state.number == 0 && disc.next_writable == 0,
+        "something was written: {disc:?}"
+    );
 
     let small = put("small", 3_000_000)?;
     let error = burner::Fault::WriteError { at: 800, times: None };
     ready.burner.drive.control(|drive| drive.faults().arm(error));
     let failure = refusal(small)?;
-    ensure!(failure.is(FailureCode::WriteFailed) && !failure.remedy.is_empty(), "{failure:?}");
+    ensure!(
+        failure.is(FailureCode::WriteFailed) && !failure.remedy.is_empty(),
+        "{failure:?}"
+    );
 
     // The tree is whole still, and the next disc takes it.
     ready.burner.drive.control(|drive| drive.faults().disarm());
-    ready.burner.insert(&burner::BD_R, &ready.scratch.join("disc-2"), Some(4096))?;
+    ready
+        .burner
+        .insert(&burner::BD_R, &ready.scratch.join("disc-2"), Some(4096))?;
     until("the next disc", patience(20), || {
-        Ok(common::session(address)?.disc(0).is_ok_and(|disc| disc.state.number == 0).then_some(()))
+        Ok(common::session(address)?
+            .disc(0)
+            .is_ok_and(|disc| disc.state.number == 0)
+            .then_some(()))
     })?;
     let ended = common::session(address)?.burn(Burn { tree: small, ..BURN }, |_| {})?;
     ensure!(ended.outcome.number == Outcome::Archived.number(), "{ended:?}");

@@ -22,6 +22,8 @@ pub(super) enum Answer {
     Lost,
     /// The command is lost on the way.
     Dropped,
+    /// The command is answered with GOOD, and nothing is moved.
+    Empty,
     /// The drive forgets this many blocks of its buffer, then reports a reset.
     Reset(u32),
 }
@@ -269,6 +271,7 @@ impl Transport for Model {
                 Err(TransportError::Timeout)
             }
             Some(Answer::Dropped) => Err(TransportError::Timeout),
+            Some(Answer::Empty) => Ok(Completion::GOOD),
             Some(Answer::Reset(lost)) => {
                 let kept = self.blocks.len().saturating_sub(usize::try_from(lost).unwrap());
                 self.blocks.truncate(kept);

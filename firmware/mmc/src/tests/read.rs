@@ -1,6 +1,6 @@
 //! Reading back, and keeping the buffer out of it.
 
-use super::model::{Ear, Model, drive, image};
+use super::model::{Answer, Ear, Model, drive, image};
 use crate::{BLOCK, CacheDefeat, Drive, Error, Reload, Sense};
 
 /// A drive with this many blocks recorded and finalised.
@@ -55,6 +55,17 @@ fn a_bad_block_costs_only_itself_and_bounded_time() {
     );
     assert_eq!(reader.retried(), 4, "once as a cluster, three times alone");
     assert!(buffer[..40 * BLOCK] == image(40));
+}
+
+#[test]
+fn an_empty_answer_is_not_taken_for_the_block_before() {
+    let mut drive = recorded(64, Model::blank(0x41));
+    let mut buffer = std::vec![0; 32 * BLOCK];
+    drive.reader().read(0, &mut buffer).unwrap();
+    assert!(buffer == image(32));
+    drive.transport.faults.push_back((0x28, 1, Answer::Empty));
+    drive.reader().read(0, &mut buffer).unwrap();
+    assert!(buffer.iter().zip(image(32)).any(|(got, wanted)| *got != wanted));
 }
 
 #[test]

@@ -102,7 +102,7 @@ impl Catalog {
 fn end(transaction: &WriteTransaction, job: u64, ending: &Ending) -> Result<JobRecord, CatalogError> {
     let mut jobs = transaction.open_table(JOBS)?;
     let mut record: JobRecord = get(&jobs, job)?.ok_or(CatalogError::Missing)?;
-    record.ending = Some(ending.clone());
+    record.ending.get_or_insert_with(|| ending.clone()); // what was said once stands
     jobs.insert(job, record.encode()?.as_slice())?;
     Ok(record)
 }

@@ -22,6 +22,7 @@ mod trees;
 
 use std::fs::File;
 use std::os::fd::BorrowedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use redb::{Database, ReadTransaction, ReadableTable, TableDefinition, WriteTransaction};
 use rustix::fs::{Mode, OFlags};
@@ -40,8 +41,8 @@ const SCHEMA: u64 = 1;
 /// Bytes of the file kept in memory: the box has 256 MiB in all.
 const CACHE: usize = 6 << 20;
 
-/// Sessions numbered with one commit.
-const SESSIONS_AT_ONCE: u64 = 1024;
+/// Session numbers kept for one start of the box; should it serve more, the next start's repeat some.
+const SESSIONS_A_START: u64 = 1 << 20;
 
 const COUNTERS: TableDefinition<'_, &str, u64> = TableDefinition::new("counters");
 const FACTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("facts");
@@ -59,10 +60,12 @@ pub(crate) enum CatalogError {
     Database(Box<redb::Error>),
     /// its file cannot be opened: {0}
     File(#[from] Errno),
-    /// a record ({0}) is damaged
+    /// a {0} in it is damaged
     Damaged(&'static str),
     /// it was written by a later firmware (version {0})
     Newer(u64),
+    /// its file is gone, but trees it described are there
+    Lost,
     /// its schema or a record it must have is missing
     Missing,
     /// the box has no random numbers: {0}
@@ -88,13 +91,14 @@ impl Catalog {
     /// Opens `catalog.redb` in the data partition's directory, or makes it.
     ///
     /// It is made under another name and renamed when complete, so that a power cut in between leaves
-    /// either none or a whole one.
-    pub(crate) fn open(data: BorrowedFd<'_>) -> Result<Self, CatalogError> {
+    /// either none or a whole one. Where there `must` be one, none is made.
+    pub(crate) fn open(data: BorrowedFd<'_>, must: bool) -> Result<Self, CatalogError> {
         const NAME: &str = "catalog.redb";
         const UNFINISHED: &str = "catalog.redb.new";
         let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         let mode = Mode::RUSR | Mode::WUSR;
         match rustix::fs::openat(data, NAME, flags, mode) {
+            Err(Errno::NOENT) if must => Err(CatalogError::Lost),
             Err(Errno::NOENT) => {
                 let flags = flags | OFlags::CREATE | OFlags::TRUNC;
                 let file = rustix::fs::openat(data, UNFINISHED, flags, mode)?;
@@ -158,12 +162,9 @@ impl Catalog {
         self.box_id
     }
 
-    /// The first of a row of session numbers that are given to nobody else, and the end of the row.
-    pub(crate) fn sessions(&self) -> Result<std::ops::Range<u64>, CatalogError> {
-        self.write(|transaction| {
-            let first = take(transaction, "sessions", SESSIONS_AT_ONCE)?;
-            Ok(first..first + SESSIONS_AT_ONCE)
-        })
+    /// The first session number of this start.
+    pub(crate) fn sessions(&self) -> Result<u64, CatalogError> {
+        self.write(|transaction| take(transaction, "sessions", SESSIONS_A_START))
     }
 
     /// A remembered fact.
@@ -189,12 +190,19 @@ impl Catalog {
         &self,
         change: impl FnOnce(&WriteTransaction) -> Result<T, CatalogError>,
     ) -> Result<T, CatalogError> {
-        let mut transaction = self.database.begin_write()?;
-        transaction.set_quick_repair(true);
-        let value = change(&transaction)?;
-        transaction.commit()?;
-        Ok(value)
+        guarded(|| {
+            let mut transaction = self.database.begin_write()?;
+            transaction.set_quick_repair(true);
+            let value = change(&transaction)?;
+            transaction.commit()?;
+            Ok(value)
+        })
     }
+}
+
+/// The library panics on a page it can make nothing of; here that is an error like any other.
+pub(crate) fn guarded<T, E: From<CatalogError>>(work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(CatalogError::Damaged("page").into()))
 }
 
 /// Fills a buffer with random bytes.

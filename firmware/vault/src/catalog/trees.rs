@@ -142,6 +142,14 @@ impl Catalog {
         Ok(None)
     }
 
+    /// How many entries a tree has.
+    pub(crate) fn count_entries(&self, tree: u64) -> Result<usize, CatalogError> {
+        let table = self.read()?.open_table(ENTRIES)?;
+        let all = table.range((tree, [].as_slice())..(tree.saturating_add(1), [].as_slice()))?;
+        all.map(|row| Ok(row.map(drop)?))
+            .try_fold(0, |count, row: Result<(), CatalogError>| row.map(|()| count + 1))
+    }
+
     /// An entry.
     pub(crate) fn entry(&self, tree: u64, path: &[u8]) -> Result<Option<EntryRecord>, CatalogError> {
         get(

@@ -244,6 +244,39 @@ fn a_damaged_catalog_is_told_and_left_as_it_is() {
 }
 
 #[test]
+fn trees_without_their_catalog_are_left_alone() {
+    let (directory, data) = new();
+    let tree = data.catalog.begin_tree("t", Time::default()).unwrap();
+    write(&data, tree, "a");
+    finish(&data, tree, &["a"]);
+    drop(data);
+    std::fs::remove_file(directory.path().join("catalog.redb")).unwrap();
+    for _ in 0..2 {
+        let opened = Data::open(File::open(directory.path()).unwrap().into());
+        assert!(matches!(
+            opened,
+            Err(Refusal::Catalog(crate::catalog::CatalogError::Lost))
+        ));
+        assert!(directory.path().join(format!("work/{tree}/a")).exists());
+    }
+}
+
+#[test]
+fn a_claim_without_its_job_is_given_up() {
+    let (directory, data) = new();
+    let tree = data.catalog.begin_tree("t", Time::default()).unwrap();
+    write(&data, tree, "a");
+    finish(&data, tree, &["a"]);
+    data.catalog
+        .change_tree(tree, |record| record.state = TreeState::Claimed(77))
+        .unwrap();
+    data.staging.freeze(tree, 77).unwrap();
+    let (_copy, data) = restart(&directory);
+    assert_eq!(data.catalog.newest_open_tree().unwrap(), Some(tree));
+    assert!(data.staging.work_tree(tree).unwrap().open_file(b"a").is_ok());
+}
+
+#[test]
 fn events_keep_their_order_over_restarts() {
     let (directory, data) = new();
     data.catalog.event(&EventRecord::note("clock", "one"));

@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use mmc::{Completion, Data as Transfer, DiscStatus, Transport, TransportError};
 use sha2::{Digest, Sha256};
-use wire::{DiscSession, Failure, JobSummary, Label};
+use wire::{DiscSession, DriveState, Failure, JobSummary, Label};
 
 use super::ears::Ears;
-use super::state;
 use crate::catalog::DiscRecord;
 use crate::data::Data;
 use crate::errors;
@@ -90,11 +89,14 @@ impl Device {
     /// Whether tray and disc are where they should be, without waiting for a disc.
     pub(super) fn state(&mut self) -> Label {
         match self.drive.media_status() {
-            Ok(status) if status.tray_open => state::OPEN.label(),
-            Ok(status) if !status.present => state::EMPTY.label(),
-            Ok(_) => state::READY.label(),
-            Err(mmc::Error::NoDisc) => state::EMPTY.label(),
-            Err(error) => Label::new(state::FAILED.0, format!("does not answer as it should: {error}")),
+            Ok(status) if status.tray_open => DriveState::Open.label(),
+            Ok(status) if !status.present => DriveState::Empty.label(),
+            Ok(_) => DriveState::Ready.label(),
+            Err(mmc::Error::NoDisc) => DriveState::Empty.label(),
+            Err(error) => Label::new(
+                DriveState::Failed.number(),
+                format!("does not answer as it should: {error}"),
+            ),
         }
     }
 

@@ -2,7 +2,6 @@
 
 mod device;
 mod ears;
-mod state;
 mod worker;
 
 use std::collections::BTreeMap;
@@ -12,7 +11,7 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use wire::{Failure, Label};
+use wire::{DriveState, Failure, Label};
 
 use crate::errors::Refusal;
 use crate::jobs::Job;
@@ -56,7 +55,8 @@ pub(crate) struct Drive {
     pub name: String,
     /// A reader of its disc.
     pub readers: Slot,
-    commands: Sender<Command>,
+    /// None once its thread takes no more, so that nothing is sent to nobody.
+    commands: Locked<Option<Sender<Command>>>,
     known: Locked<Known>,
     /// The job it works on, 0 for none.
     job: AtomicU64,
@@ -109,14 +109,14 @@ pub(crate) fn attach(shared: &Arc<Shared>, name: String, transport: Box<dyn mmc:
     let (commands, inbox) = channel();
     let described = wire::Drive {
         drive: number,
-        state: state::UNKNOWN.label(),
+        state: DriveState::Unknown.label(),
         ..Default::default()
     };
     let drive = Arc::new(Drive {
         number,
         name,
         readers: Slot::default(),
-        commands,
+        commands: Locked::new(Some(commands)),
         known: Locked::new(Known {
             drive: described,
             busy: None,
@@ -169,7 +169,7 @@ impl Drives {
         {
             entry.gone = true;
             entry.thread = None;
-            let _ = entry.drive.commands.send(Command::Stop);
+            let _ = entry.drive.send(Command::Stop);
         }
     }
 
@@ -177,7 +177,7 @@ impl Drives {
     pub(crate) fn stop(&self) {
         let mut threads = Vec::new();
         for entry in self.0.lock().values_mut() {
-            let _ = entry.drive.commands.send(Command::Stop);
+            let _ = entry.drive.send(Command::Stop);
             threads.extend(entry.thread.take());
         }
         for thread in threads {
@@ -207,12 +207,12 @@ impl Drive {
         let mut described = known.drive.clone();
         described.job = self.job();
         if described.job != 0 {
-            described.state = state::BUSY.label();
+            described.state = DriveState::Busy.label();
         } else if let Some(since) = known.busy {
             described.state = if since.elapsed() > LONGEST {
-                &state::HUNG
+                DriveState::Hung
             } else {
-                &state::BUSY
+                DriveState::Busy
             }
             .label();
         }
@@ -272,9 +272,7 @@ impl Drive {
             let _ = reply.try_send(work(worker)); // whoever asked may have gone
         });
         let silent = || Refusal::DriveSilent(self.number);
-        self.commands
-            .send(Command::Work(ticket.clone(), work))
-            .map_err(|_| silent())?;
+        self.send(Command::Work(ticket.clone(), work))?;
         match answer.recv_timeout(start) {
             Ok(result) => return result,
             Err(RecvTimeoutError::Timeout) if ticket.leave() => return Err(busy().into()),
@@ -300,20 +298,31 @@ impl Drive {
             reply,
         };
         let gone = || "the drive is gone".to_owned();
-        self.commands.send(Command::Read(blocks)).map_err(|_| gone())?;
+        self.send(Command::Read(blocks)).map_err(|_| gone())?;
         answer.recv_timeout(READ).map_err(|_| gone())?
     }
 
     /// Gives the drive a job; it works off one after the other.
     pub(crate) fn enqueue(&self, job: &Arc<Job>) -> Result<(), Refusal> {
-        self.commands
-            .send(Command::Job(job.clone()))
-            .map_err(|_| Refusal::DriveSilent(self.number))
+        self.send(Command::Job(job.clone()))
+    }
+
+    fn send(&self, command: Command) -> Result<(), Refusal> {
+        let sent = self.commands.lock().as_ref().map(|thread| thread.send(command));
+        match sent {
+            Some(Ok(())) => Ok(()),
+            _ => Err(Refusal::DriveSilent(self.number)),
+        }
+    }
+
+    /// Takes no more from now on.
+    fn close(&self) {
+        self.commands.lock().take();
     }
 
     /// Has the thread look whether it still waits for the right thing.
     pub(crate) fn wake(&self) {
-        let _ = self.commands.send(Command::Wake);
+        let _ = self.send(Command::Wake);
     }
 
     /// The job it works on, 0 for none.
@@ -358,6 +367,6 @@ impl Drive {
     }
 
     fn fail(&self, failure: &Failure) {
-        self.known.lock().drive.state = Label::new(state::FAILED.0, failure.what.clone());
+        self.known.lock().drive.state = Label::new(DriveState::Failed.number(), failure.what.clone());
     }
 }

@@ -94,6 +94,7 @@ impl Worker {
 
     /// Jobs that were never begun are over, so that nobody waits for them.
     fn drain(&mut self) {
+        self.drive.close();
         let mut jobs: Vec<_> = self.waiting.drain(..).collect();
         while let Ok(command) = self.commands.try_recv() {
             if let Command::Job(job) = command {

@@ -173,7 +173,8 @@ fn write(
     let cluster = usize::try_from(bytes(plan.cluster_blocks())).unwrap_or(usize::MAX);
     task.job.begin(Phase::Writing, bytes(plan.padded_blocks()));
     let begun = Instant::now();
-    let mut keeper = Keeper::new(journal)?;
+    let clusters = plan.padded_blocks() / plan.cluster_blocks().max(1);
+    let mut keeper = Keeper::new(journal, clusters)?;
     device.drive().host().follow(task.job);
     let recorder = device
         .drive()

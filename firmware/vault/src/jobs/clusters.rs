@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::{BufReader, BufWriter, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{FallocateFlags, Mode, OFlags};
 use rustix::io::Errno;
 use sha2::{Digest, Sha256};
 use wire::Failure;
@@ -29,8 +29,9 @@ pub(super) struct Keeper {
 }
 
 impl Keeper {
-    /// A keeper in the job's directory; what an earlier try left there is gone.
-    pub(super) fn new(job: &OwnedFd) -> Result<Self, Failure> {
+    /// A keeper in the job's directory with room for so many digests: a full partition shows before the
+    /// first WRITE, not in the middle of a disc. What an earlier try left there is gone.
+    pub(super) fn new(job: &OwnedFd, clusters: u32) -> Result<Self, Failure> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         let file = rustix::fs::openat(job, NAME, flags, Mode::RUSR | Mode::WUSR).map_err(|why| {
             Refusal::Storage {
@@ -38,6 +39,15 @@ impl Keeper {
                 why,
             }
         })?;
+        let room = FallocateFlags::KEEP_SIZE;
+        match rustix::fs::fallocate(&file, room, 0, u64::from(clusters.max(1)) * 32) {
+            Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS) => {}
+            Err(Errno::NOSPC | Errno::DQUOT) => return Err(Refusal::Full.into()),
+            Err(why) => {
+                let doing = "making room for digests";
+                return Err(Refusal::Storage { doing, why }.into());
+            }
+        }
         Ok(Self {
             file: BufWriter::new(file.into()),
             all: Sha256::new(),

@@ -6,7 +6,7 @@
 //!   does not show that they hold what was once written, and "verified" is said for no less.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use mmc::{DiscStatus, Reload};
 use seam::reader::{FromReader, ToReader};
@@ -16,7 +16,10 @@ use super::burn::{milliseconds, read_back};
 use super::{Device, Drive, Task, Worker};
 use crate::catalog::DiscRecord;
 use crate::errors::{self, Refusal};
-use crate::readers::{self, Reader};
+use crate::readers::Reader;
+
+/// No reader's check takes longer, whatever it says: the largest disc is read in a few hours.
+const LONGEST: Duration = Duration::from_secs(36 * 3600);
 
 /// Tells the drive's thread, whatever happens, that it need not serve the check any more.
 struct Over<'a> {
@@ -121,14 +124,17 @@ fn check_files(
                 ended: &ended,
                 drive: &drive,
             };
-            let reader = Reader::start(&shared, &drive, &seen)?;
+            let begun = Instant::now();
+            let too_long = || begun.elapsed() > LONGEST;
+            let reader = Reader::start(&shared, &drive, &seen, &too_long)?;
             reader.ask(&ToReader::Check, None)?;
-            loop {
-                match reader.answer(readers::SILENCE)? {
+            while !too_long() {
+                match reader.answer(&too_long)? {
                     FromReader::CheckProgress { bytes, total, .. } => job.advance(bytes, Some(total)),
                     other => return Ok::<_, Refusal>(other),
                 }
             }
+            Err(Refusal::ReaderSilent)
         };
         let thread = std::thread::Builder::new().name("check".into());
         let thread = thread.spawn_scoped(scope, check).map_err(Refusal::NoThread)?;
@@ -157,7 +163,7 @@ fn check_files(
             }
             FromReader::NoDigests => Ok(None),
             FromReader::Failed { reason, .. } => Err(Refusal::Unreadable(reason).into()),
-            _ => Err(errors::internal("the reader answered something else")),
+            _ => Err(Refusal::ReaderStrange.into()),
         }
     })
 }

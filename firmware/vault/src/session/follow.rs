@@ -18,6 +18,9 @@ use crate::jobs::{Job, News};
 /// Jobs one session follows at once.
 const FOLLOWS_MAX: usize = 16;
 
+/// Jobs that wait or work at once.
+const JOBS_MAX: usize = 64;
+
 /// Characters of a label.
 const LABEL_MAX: usize = 32;
 
@@ -74,6 +77,12 @@ impl Session {
     /// Records a job and gives it to its drive; `None` when its tree is not open.
     fn order(&self, drive: u32, order: Order, disc: [u8; 16]) -> Result<Option<Arc<Job>>, Failure> {
         let drive = self.shared.drives.find(drive)?;
+        self.may_follow()?;
+        let active = self.shared.jobs.active();
+        if let Some(first) = active.first().filter(|_| active.len() >= JOBS_MAX) {
+            let (drive, job) = (first.record.drive, first.number);
+            return Err(Refusal::DriveBusy { drive, job }.into());
+        }
         let record = JobRecord {
             order,
             drive: drive.number,
@@ -95,7 +104,10 @@ impl Session {
     /// Follows a job that waits, works, or has ended.
     pub(super) fn watch(&self, id: u32, number: u64) -> Result<(), ChannelError> {
         if let Some(job) = self.shared.jobs.find(number) {
-            return self.follow(id, job);
+            return match self.may_follow() {
+                Ok(()) => self.follow(id, job),
+                Err(refusal) => self.reply(id, Reply::Failure(refusal.into())),
+            };
         }
         let record = self.shared.data().and_then(|data| Ok(data.catalog.job(number)?));
         let (outcome, summary, failure) = match record {
@@ -119,10 +131,19 @@ impl Session {
         self.reply(id, Reply::JobEnded(ended))
     }
 
+    /// Asked before a job begins, so that no client is refused one that then runs. Only the session's own
+    /// thread adds to the count.
+    fn may_follow(&self) -> Result<(), Refusal> {
+        match self.follows.load(Ordering::Acquire) {
+            count if count >= FOLLOWS_MAX => Err(Refusal::TooManyWatches(count)),
+            _ => Ok(()),
+        }
+    }
+
     /// Pushes a job's news under the request's id: progress when the client takes it, the end in any case.
     pub(super) fn follow(&self, id: u32, job: Arc<Job>) -> Result<(), ChannelError> {
         let follows = self.follows.clone();
-        let count = follows.fetch_add(1, Ordering::AcqRel);
+        follows.fetch_add(1, Ordering::AcqRel);
         let thread = std::thread::Builder::new()
             .name(format!("job {}", job.number))
             .stack_size(STACK);
@@ -132,10 +153,6 @@ impl Session {
             push(&channel, id, &job);
             follows.fetch_sub(1, Ordering::AcqRel);
         };
-        if count >= FOLLOWS_MAX {
-            self.follows.fetch_sub(1, Ordering::AcqRel);
-            return self.reply(id, Reply::Failure(Refusal::TooManyWatches(count).into()));
-        }
         self.reply(id, started)?;
         if let Err(error) = thread.spawn(work) {
             self.follows.fetch_sub(1, Ordering::AcqRel);
@@ -166,7 +183,7 @@ fn push(channel: &Channel, id: u32, job: &Job) {
 }
 
 /// Whether the session is gone: its thread reads the channel, so all there is to see is the hang-up.
-fn is_closed(channel: &Channel) -> bool {
+pub(super) fn is_closed(channel: &Channel) -> bool {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
     let mut look = [PollFd::new(channel, PollFlags::HUP)];
     let now = Timespec {

@@ -72,7 +72,9 @@ impl Session {
         disc.sessions.truncate(SESSIONS_MAX);
         if seen.known.is_none() && seen.readable > 0 {
             // What the disc says of itself is for a reader to read; one without a label is shown all the same.
-            let label = readers::with(&self.shared, &drive, |reader| Ok(reader.label().to_owned()));
+            let label = readers::with(&self.shared, &drive, &|| self.is_closed(), |reader| {
+                Ok(reader.label().to_owned())
+            });
             disc.label = label.unwrap_or_default();
         }
         Ok(disc)

@@ -116,6 +116,11 @@ impl Session {
         }
     }
 
+    /// Whether nobody waits for an answer any more.
+    fn is_closed(&self) -> bool {
+        follow::is_closed(&self.channel)
+    }
+
     fn reply(&self, id: u32, reply: Reply) -> Result<(), ChannelError> {
         session::send_reply(&self.channel, id, &reply, None, true)
     }

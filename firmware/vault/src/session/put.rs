@@ -24,6 +24,9 @@ const ENTRY_COST: u64 = 4096;
 /// Bytes an entry will cost in the catalog, about: old and new pages stand beside each other for a while.
 const RECORD_COST: u64 = 1024;
 
+/// Entries of a tree: what is received and what is burned is known whole, and the box has 256 MiB in all.
+const ENTRIES_MAX: usize = 250_000;
+
 /// Characters of a tree's name that are kept.
 const NAME_MAX: usize = 200;
 
@@ -35,6 +38,8 @@ pub(super) struct Put {
     directory: TreeDirectory,
     /// By sort key.
     entries: BTreeMap<Vec<u8>, EntryRecord>,
+    /// Entries the tree had before.
+    before: usize,
     /// Files with several names, by their number in this put.
     links: HashMap<u64, Link>,
     /// Hard-link numbers given in the tree so far.
@@ -149,7 +154,7 @@ impl Session {
 impl Put {
     fn begin(id: u32, data: Arc<Data>, begin: &PutBegin) -> Result<Self, Refusal> {
         data.staging.check_room(begin.expected)?;
-        let (tree, next_link) = match begin.tree {
+        let (tree, next_link, before) = match begin.tree {
             0 => {
                 let name: String = begin
                     .name
@@ -157,9 +162,9 @@ impl Put {
                     .filter(|c| !c.is_control())
                     .take(NAME_MAX)
                     .collect();
-                (data.catalog.begin_tree(&name, clock::now())?, 0)
+                (data.catalog.begin_tree(&name, clock::now())?, 0, 0)
             }
-            tree => (tree, reopen(&data, tree)?),
+            tree => (tree, reopen(&data, tree)?, data.catalog.count_entries(tree)?),
         };
         let directory = data.staging.work_tree(tree)?;
         Ok(Self {
@@ -168,6 +173,7 @@ impl Put {
             tree,
             directory,
             entries: BTreeMap::new(),
+            before,
             links: HashMap::new(),
             next_link,
             files: 0,
@@ -179,6 +185,9 @@ impl Put {
     fn entry(&mut self, entry: &Entry) -> Result<Step, Refusal> {
         if self.file.is_some() {
             return Err(Refusal::OutOfOrder("an entry came before the last file ended"));
+        }
+        if self.before + self.entries.len() >= ENTRIES_MAX {
+            return Err(Refusal::TooManyEntries(ENTRIES_MAX));
         }
         let shown = || entry.path.to_string();
         let path = entry.path.as_bytes();

@@ -108,29 +108,33 @@ impl Session {
         };
         let mut count = 0;
         let mut gone = None;
-        readers::with(&self.shared, &drive, |reader| {
+        let given_up = || self.is_closed();
+        let listed = readers::with(&self.shared, &drive, &given_up, |reader| {
             reader.ask(&request, None)?;
             loop {
                 match reader
-                    .answer(readers::SILENCE)
+                    .answer(&given_up)
                     .map_err(|refusal| begun(count > 0, refusal))?
                 {
-                    FromReader::Entries(entries) => {
+                    FromReader::Entries(entries) if entries.iter().all(is_plain) => {
                         count += entries.len() as u64;
-                        if gone.is_none() {
-                            gone = self.send_entries(id, entries).err();
+                        gone = self.send_entries(id, entries).err();
+                        if gone.is_some() {
+                            return Err(Refusal::ReaderSilent); // what it still says is for nobody
                         }
                     }
                     FromReader::EntriesEnd => return Ok(()),
                     FromReader::Failed { not_found: true, .. } => return Err(no_entry(&list.path)),
                     FromReader::Failed { reason, .. } => return Err(Refusal::Unreadable(reason)),
-                    _ => return Err(Refusal::Unreadable("its reader answered something else".into())),
+                    _ => return Err(Refusal::ReaderStrange),
                 }
             }
-        })?;
+        });
         match gone {
             Some(error) => Err(Stop::Gone(error)),
-            None => self.pass_on(id, Reply::ListEnd(ListEnd { count })),
+            None => listed
+                .map_err(Stop::from)
+                .and_then(|()| self.pass_on(id, Reply::ListEnd(ListEnd { count }))),
         }
     }
 
@@ -215,7 +219,7 @@ impl Session {
     fn get_from_disc(&self, id: u32, drive: u32, get: &Get) -> Result<(), Stop> {
         let drive: Arc<Drive> = self.shared.drives.find(drive)?;
         let mut gone = None;
-        let end = readers::with(&self.shared, &drive, |reader| {
+        let end = readers::with(&self.shared, &drive, &|| self.is_closed(), |reader| {
             self.get_through(reader, id, get, &mut gone)
         })?;
         match gone {
@@ -247,12 +251,13 @@ impl Session {
         let mut read = Some(read);
         loop {
             match reader
-                .answer(readers::SILENCE)
+                .answer(&|| self.is_closed())
                 .map_err(|refusal| begun(read.is_none(), refusal))?
             {
                 FromReader::File { entry, length } => {
-                    let Some(read) = read.take() else {
-                        return Err(strange());
+                    let whole = length == get.length.min(entry.size.saturating_sub(get.offset));
+                    let Some(read) = read.take().filter(|_| whole && is_plain(&entry)) else {
+                        return Err(Refusal::ReaderStrange);
                     };
                     let reply = Reply::GetFile(GetFile {
                         entry: *entry,
@@ -261,17 +266,20 @@ impl Session {
                     // If the client is gone the reader finds its pipe closed, and answers all the same.
                     *gone = self.reply_with(id, reply, read.as_fd()).err();
                 }
-                FromReader::FileEnd(sha256) => return Ok(GetEnd { sha256 }),
+                FromReader::FileEnd(sha256) if read.is_none() => return Ok(GetEnd { sha256 }),
                 FromReader::Failed { not_found: true, .. } => return Err(no_entry(&get.path)),
                 FromReader::Failed { reason, .. } => return Err(Refusal::Unreadable(reason)),
-                _ => return Err(strange()),
+                _ => return Err(Refusal::ReaderStrange),
             }
         }
     }
 }
 
-fn strange() -> Refusal {
-    Refusal::Unreadable("its reader answered something else".into())
+/// Whether an entry is one a client can be shown: a reader's words count for no more than its disc's.
+fn is_plain(entry: &Entry) -> bool {
+    let target = entry.target.as_bytes();
+    wire::check_path(entry.path.as_bytes()).is_ok()
+        && (target.is_empty() || wire::check_link_target(target).is_ok())
 }
 
 /// A reader that died after something was passed on cannot be asked again.

@@ -7,7 +7,7 @@
 mod lease;
 mod tree;
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
@@ -59,6 +59,11 @@ impl Staging {
             jobs,
             quota: None,
         })
+    }
+
+    /// The partition's own directory.
+    pub(crate) fn directory(&self) -> BorrowedFd<'_> {
+        self.data.as_fd()
     }
 
     /// How full the partition is.

@@ -66,6 +66,17 @@ impl Place {
         Ok(place)
     }
 
+    /// A burn comes as far as its tenth cluster and waits there for [`Self::release`], as on a drive whose
+    /// buffer is full.
+    pub fn stall(&self) {
+        self.arm(Fault::LongWrite { at: 320, times: None });
+    }
+
+    /// Ends all faults of the burner.
+    pub fn release(&self) {
+        self.burner.drive.control(|drive| drive.faults().disarm());
+    }
+
     /// Arms a fault of the burner.
     pub fn arm(&self, fault: Fault) {
         self.burner.drive.control(|drive| drive.faults().arm(fault));
