@@ -53,6 +53,7 @@ pub const PACKAGES: &[Package] = &[
         "genisoimage",
         "makes discs in a foreign hand, for the reader and as a measure of speed",
     ),
+    package("udftools", "shows and makes UDF (udfinfo, mkudffs)"),
     // The peer workstation: programs whose discs must be readable, on media that must be burnable.
     package(
         "dvd+rw-tools",
@@ -64,4 +65,6 @@ pub const PACKAGES: &[Package] = &[
         "busybox-static",
         "the peer's everyday commands: mount, cmp, poweroff",
     ),
+    // Networks of the tests.
+    package("iproute2", "makes network namespaces and links (ip)"),
 ];
