@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use images::{BoxArtifacts, data_disk};
-use rig::{Artifacts, Burner, Machine, MachineOptions, patience, tree};
+use rig::{Artifacts, Burner, DataDisk, Machine, MachineOptions, patience, tree};
 
 use crate::{build, demo, setup, target};
 
@@ -62,7 +62,7 @@ fn start(artifacts: &BoxArtifacts, folder: &Path, burner: &Burner) -> Result<Mac
     data_disk::create(&data, 1 << 30, b"spindle-benchbox")?;
     let log = folder.join("serial.log");
     let mut options = MachineOptions::new(artifacts.clone(), Artifacts::command_line()?, &log);
-    options.data = Some(data);
+    options.data = Some(DataDisk::File(data));
     let mut machine = Machine::start(&options, &[burner])?;
     machine.wait_ready()?;
     Ok(machine)

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use images::{BoxArtifacts, data_disk};
 use rig::foreign::Reader;
 use rig::tree::{self, Listing, Node};
-use rig::{Artifacts, Burner, Machine, MachineOptions, Spindle, patience};
+use rig::{Artifacts, Burner, DataDisk, Machine, MachineOptions, Spindle, patience};
 
 use crate::{build, setup, target};
 
@@ -103,7 +103,7 @@ pub fn archive(
         Artifacts::command_line()?,
         &folder.join("serial.log"),
     );
-    machine_options.data = Some(data);
+    machine_options.data = Some(DataDisk::File(data));
     let mut machine = Machine::start(&machine_options, &[&burner])?;
     machine.wait_ready()?;
     timeline.mark("the box greets");

@@ -1,7 +1,7 @@
 //! Boots boxes and peers, and holds the tests that need them.
 //!
-//! - [`Machine`] is a box in QEMU: the real kernel and executable, a [`Burner`] behind iSCSI, a data disk,
-//!   a NIC on a user network, the serial console.
+//! - [`Machine`] is a box in QEMU: the real kernel and executable, a [`Burner`] behind iSCSI or any other
+//!   [`OpticalDrive`], a data disk, NICs on a user network or a [`Network`] of machines, the serial console.
 //! - [`Native`] is the same doors, vault and reader in this process, with the burner behind an in-process
 //!   transport: for quick tests and benchmarks.
 //! - [`peer::Peer`] is a workstation in QEMU with Debian's programs and Linux's own readers of discs.
@@ -13,9 +13,11 @@
 
 mod artifacts;
 mod burners;
+mod drives;
 pub mod foreign;
 mod machine;
 mod native;
+mod network;
 mod patience;
 pub mod peer;
 mod scratch;
@@ -25,8 +27,10 @@ pub mod tree;
 
 pub use artifacts::Artifacts;
 pub use burners::{Burner, InProcess};
-pub use machine::{Machine, MachineOptions};
+pub use drives::{Adapter, OpticalDrive, Source};
+pub use machine::{DataDisk, Machine, MachineOptions, Nic};
 pub use native::Native;
+pub use network::Network;
 pub use patience::{patience, until};
 pub use scratch::Scratch;
 pub use serial::Serial;

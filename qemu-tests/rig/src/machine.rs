@@ -10,8 +10,28 @@ use anyhow::{Context, Result, bail};
 use images::BoxArtifacts;
 
 use crate::burners::Burner;
+use crate::drives::{Adapter, OpticalDrive, option_text};
+use crate::network::Network;
 use crate::patience::{patience, until};
 use crate::serial::Serial;
+
+/// Where a machine's data disk is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DataDisk {
+    /// A file, written through the host's page cache: what QEMU wrote survives QEMU.
+    File(PathBuf),
+    /// A disk served over NBD on this Unix socket, such as one that can lose its power.
+    Served(PathBuf),
+}
+
+/// What a network interface is connected to.
+#[derive(Clone, Debug)]
+pub enum Nic {
+    /// QEMU's user network, with a port of loopback forwarded to the control protocol. At most one of a machine.
+    User,
+    /// A segment.
+    Network(Network),
+}
 
 /// What a box is made of.
 #[derive(Clone, Debug)]
@@ -25,9 +45,15 @@ pub struct MachineOptions {
     /// Mebibytes of memory.
     pub memory: u32,
     /// The data disk; made by `images::data_disk`.
-    pub data: Option<PathBuf>,
-    /// Whether it has a network interface.
-    pub nic: bool,
+    pub data: Option<DataDisk>,
+    /// Its network interfaces, in the order in which the box finds them.
+    pub nics: Vec<Nic>,
+    /// The model of its network interfaces.
+    pub nic_model: &'static str,
+    /// What the burners given to [`Machine::start`] are connected to.
+    pub adapter: Adapter,
+    /// Further optical drives.
+    pub drives: Vec<OpticalDrive>,
     /// Where the serial log goes.
     pub log: PathBuf,
     /// Whether the serial console is also shown on standard output.
@@ -45,7 +71,10 @@ impl MachineOptions {
             name: "spindle".into(),
             memory: 256,
             data: None,
-            nic: true,
+            nics: vec![Nic::User],
+            nic_model: "virtio-net-pci",
+            adapter: Adapter::VirtioScsi,
+            drives: Vec::new(),
             log: log.into(),
             echo: false,
             extra: Vec::new(),
@@ -64,7 +93,7 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// Starts a box with one vCPU and the burners behind virtio-scsi; does not wait for it.
+    /// Starts a box with one vCPU and these burners before its other drives; does not wait for it.
     pub fn start(options: &MachineOptions, burners: &[&Burner]) -> Result<Self> {
         let control = free_port()?;
         let mut command = Command::new("qemu-system-x86_64");
@@ -97,32 +126,34 @@ impl Machine {
                 &format!("{} spindle.name={}", options.command_line, options.name),
             ])
             .args(["-device", "virtio-scsi-pci,id=scsi0"]);
-        if options.nic {
-            command
-                .args([
-                    "-netdev",
-                    &format!("user,id=net0,hostfwd=tcp:{control}-:{}", wire::PORT),
-                ])
-                .args(["-device", "virtio-net-pci,netdev=net0,romfile="]);
+        for (number, nic) in options.nics.iter().enumerate() {
+            let id = format!("net{number}");
+            let backend = match nic {
+                Nic::User => format!("user,id={id},hostfwd=tcp:{control}-:{}", wire::PORT),
+                Nic::Network(network) => network.backend(&id),
+            };
+            // Addresses are told apart within a network by the machine's name.
+            let mac = address(&options.name, number);
+            let device = format!("{},netdev={id},mac={mac},romfile=", options.nic_model);
+            command.args(["-netdev", &backend]).args(["-device", &device]);
         }
         if let Some(data) = &options.data {
-            // Commas separate QEMU's options; doubled they are text.
-            let file = data
-                .to_str()
-                .context("the data disk's path is not UTF-8")?
-                .replace(',', ",,");
+            let place = match data {
+                DataDisk::File(file) => format!("file={}", option_text(file)?),
+                DataDisk::Served(socket) => format!(
+                    "file.driver=nbd,file.server.type=unix,file.server.path={}",
+                    option_text(socket)?
+                ),
+            };
             command
-                .args(["-drive", &format!("if=none,id=data0,format=raw,file={file}")])
+                .args(["-drive", &format!("if=none,id=data0,format=raw,{place}")])
                 .args(["-device", "virtio-blk-pci,drive=data0"]);
         }
-        for (index, burner) in burners.iter().enumerate() {
-            let (address, name) = (burner.address(), burner.name());
-            command
-                .args([
-                    "-drive",
-                    &format!("if=none,id=burner{index},driver=iscsi,transport=tcp,portal={address},target={name},lun=0"),
-                ])
-                .args(["-device", &format!("scsi-generic,drive=burner{index},bus=scsi0.0")]);
+        let burners = burners
+            .iter()
+            .map(|burner| OpticalDrive::burner(burner, options.adapter));
+        for (number, drive) in burners.chain(options.drives.iter().cloned()).enumerate() {
+            drive.attach(number, &mut command)?;
         }
         command.args(&options.extra);
         command
@@ -208,6 +239,13 @@ fn tail(text: &str) -> String {
         .get(lines.len().saturating_sub(25)..)
         .unwrap_or_default()
         .join("\n")
+}
+
+/// The Ethernet address of a machine's interface: locally administered, from its name.
+fn address(name: &str, number: usize) -> String {
+    let sum = crc_fast::checksum(crc_fast::CrcAlgorithm::Crc32Iscsi, name.as_bytes()).to_be_bytes();
+    let [.., a, b, c, d] = sum;
+    format!("02:{a:02x}:{b:02x}:{c:02x}:{d:02x}:{number:02x}")
 }
 
 /// A loopback port nobody uses now.

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use client::SourceTree;
 use common::{Raw, failure, session, wait_drive};
 use images::{BoxArtifacts, data_disk};
-use rig::{Artifacts, Burner, Machine, MachineOptions, Scratch, Spindle, patience, until};
+use rig::{Artifacts, Burner, DataDisk, Machine, MachineOptions, Scratch, Spindle, patience, until};
 use wire::{FailureCode, Role};
 
 /// Printed by builds that obey faults, and so in their executable.
@@ -111,7 +111,7 @@ fn without_network_a_box_runs_and_init_outlives_panics_and_a_role_that_hangs() -
     let artifacts = Artifacts::from_environment()?;
     let scratch = Scratch::new("boxes-alone")?;
     let mut options = bare(&artifacts, faults(&artifacts)?, &scratch, "spindle.silence=4");
-    options.nic = false;
+    options.nics.clear();
     let mut machine = Machine::start(&options, &[])?;
     machine.serial.expect("init: ready ", patience(30))?;
     machine
@@ -150,7 +150,7 @@ fn two_burners_and_a_flood_of_connections() -> Result<()> {
     let mut options = bare(&artifacts, &artifacts.release, &scratch, "");
     let data = scratch.join("data.img");
     data_disk::create(&data, 1 << 30, b"spindle-test-box")?;
-    options.data = Some(data);
+    options.data = Some(DataDisk::File(data));
     let mut machine = Machine::start(&options, &[&burners[0], &burners[1]])?;
     machine.wait_ready()?;
     let address = machine.control();

@@ -9,7 +9,7 @@ use std::net::{SocketAddr, TcpStream};
 use anyhow::{Context, Result, bail};
 use client::{Connection, Options};
 use images::{BoxArtifacts, data_disk};
-use rig::{Artifacts, Burner, Machine, MachineOptions, Scratch, patience};
+use rig::{Artifacts, Burner, DataDisk, Machine, MachineOptions, Scratch, patience};
 use wire::frame::{HEADER_SIZE, Header};
 use wire::{Answer, CHANNEL_CLEAR, FailureCode, GREETING_SIZE, Greeting, Hello, Reply, Request, Role, Time};
 
@@ -177,7 +177,7 @@ pub fn start(
         artifacts.command_line.clone(),
         &scratch.join("serial.log"),
     );
-    options.data = Some(data);
+    options.data = Some(DataDisk::File(data));
     let mut machine = Machine::start(&options, burners)?;
     machine.wait_ready()?;
     Ok(machine)

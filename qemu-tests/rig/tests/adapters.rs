@@ -1,0 +1,151 @@
+//! The same drives behind every adapter a PC has, QEMU's own CD drives, and boxes on one network.
+
+mod common;
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+use images::data_disk;
+use rig::{
+    Adapter, Artifacts, Burner, DataDisk, Machine, MachineOptions, Network, Nic, OpticalDrive, Scratch,
+    Spindle, patience, tree, until,
+};
+
+/// A box with a data disk of 1 GiB, not yet started.
+fn options(artifacts: &Artifacts, scratch: &Scratch, name: &str) -> Result<MachineOptions> {
+    let log = scratch.join(&format!("{name}.log"));
+    let mut options = MachineOptions::new(artifacts.release.clone(), artifacts.command_line.clone(), &log);
+    let data = scratch.join(&format!("{name}.img"));
+    data_disk::create(&data, 1 << 30, b"spindle-adapters")?;
+    options.data = Some(DataDisk::File(data));
+    options.name = name.into();
+    Ok(options)
+}
+
+/// Waits until the box knows that many drives by name.
+fn wait_drives(spindle: &Spindle, count: usize) -> Result<Vec<String>> {
+    until("the drives", patience(30), || {
+        let drives = spindle.run(["drives"])?;
+        let products: Vec<String> = drives["drives"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|drive| drive["product"].as_str())
+            .filter(|product| !product.is_empty())
+            .map(String::from)
+            .collect();
+        Ok((products.len() == count).then_some(products))
+    })
+}
+
+/// Burns the newest tree in that drive and compares what `get` brings of it.
+fn archives(spindle: &Spindle, scratch: &Scratch, source: &Path, drive: &str) -> Result<()> {
+    spindle.run(["put", &format!("{}/", source.display()), "--name", drive])?;
+    let burned = spindle.run(["burn", "--drive", drive])?;
+    ensure!(burned["outcome"]["text"] == "archived", "drive {drive}: {burned}");
+    fetches(spindle, scratch, source, drive)
+}
+
+/// Compares each file of the source with what `get` brings from that drive's disc.
+fn fetches(spindle: &Spindle, scratch: &Scratch, source: &Path, drive: &str) -> Result<()> {
+    let wanted = tree::listing(source)?;
+    let files = wanted
+        .iter()
+        .filter(|(_, node)| matches!(node, tree::Node::File(_)));
+    for (path, _) in files.take(4) {
+        let path = String::from_utf8_lossy(path);
+        let fetched = scratch.join("fetched");
+        let to = fetched.display().to_string();
+        spindle.run(["get", &path, &to, "--force", "--drive", drive])?;
+        ensure!(
+            std::fs::read(&fetched)? == std::fs::read(source.join(&*path))?,
+            "{path} of drive {drive} came back different"
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn burners_on_usb_archive() -> Result<()> {
+    Scratch::within("adapters-usb", |scratch| {
+        let artifacts = Artifacts::from_environment()?;
+        let source = scratch.join("source");
+        tree::sample(&source, 12, 1_500_000)?;
+        let capacity = Some(common::SMALL_DISC);
+        let bot = Burner::with_disc("on-bot", &burner::BD_R, &scratch.join("bot"), capacity)?;
+        let uas = Burner::with_disc("on-uas", &burner::BD_R, &scratch.join("uas"), capacity)?;
+        let mut options = options(&artifacts, scratch, "usb")?;
+        options.drives = vec![
+            OpticalDrive::burner(&bot, Adapter::UsbBot),
+            OpticalDrive::burner(&uas, Adapter::Uas),
+        ];
+        let mut machine = Machine::start(&options, &[])?;
+        machine.wait_ready()?;
+        let spindle = Spindle::new(&artifacts.cli, machine.control());
+        wait_drives(&spindle, 2)?;
+        archives(&spindle, scratch, &source, "0")?;
+        archives(&spindle, scratch, &source, "1")
+    })
+}
+
+#[test]
+fn every_way_to_read_a_cd_drive_reads() -> Result<()> {
+    Scratch::within("adapters-read", |scratch| {
+        let artifacts = Artifacts::from_environment()?;
+        let source = scratch.join("source");
+        tree::sample(&source, 12, 1_500_000)?;
+        let image = scratch.join("pressed.iso");
+        let made = Command::new("xorriso")
+            .args(["-as", "mkisofs", "-quiet", "-R", "-V", "PRESSED", "-o"])
+            .args([&image, &source])
+            .stdin(Stdio::null())
+            .output()
+            .context("xorriso is missing: `cargo xtask setup` installs it")?;
+        ensure!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let mut options = options(&artifacts, scratch, "readers")?;
+        let adapters = [Adapter::Ahci, Adapter::Piix, Adapter::VirtioScsi, Adapter::UsbBot];
+        options.drives = adapters
+            .map(|adapter| OpticalDrive::image(&image, adapter))
+            .into();
+        let mut machine = Machine::start(&options, &[])?;
+        machine.wait_ready()?;
+        let spindle = Spindle::new(&artifacts.cli, machine.control());
+        let products = wait_drives(&spindle, adapters.len())?;
+        ensure!(
+            products.iter().all(|name| name.starts_with("QEMU ")),
+            "{products:?}"
+        );
+        for drive in ["0", "1", "2", "3"] {
+            fetches(&spindle, scratch, &source, drive).with_context(|| format!("drive {drive}"))?;
+        }
+        // A pressed disc is refused before anything is written.
+        spindle.run(["put", &format!("{}/", source.display()), "--name", "more"])?;
+        let refused = spindle.try_run(["burn", "--drive", "0"])?;
+        ensure!(refused.code == 1, "{refused:?}");
+        ensure!(refused.json()?["failure"]["name"] == "not blank", "{refused:?}");
+        Ok(())
+    })
+}
+
+#[test]
+fn boxes_on_one_network_are_reached_through_a_cable_that_can_be_pulled() -> Result<()> {
+    Scratch::within("adapters-network", |scratch| {
+        let artifacts = Artifacts::from_environment()?;
+        let network = Network::new()?;
+        let mut machines = Vec::new();
+        for (name, address) in [("one", "10.77.0.1/24"), ("two", "10.77.0.2/24")] {
+            let mut options = options(&artifacts, scratch, name)?;
+            options.nics = vec![Nic::Network(network.clone())];
+            options.command_line = format!("{} spindle.ip={address}", options.command_line);
+            machines.push(Machine::start(&options, &[])?);
+        }
+        for machine in &machines {
+            machine.serial.expect("init: ready ", patience(30))?;
+        }
+        // Each announces itself on the segment: addresses in use are asked for before they are taken.
+        until("both boxes on the segment", patience(20), || {
+            Ok((network.ports() == 2).then_some(()))
+        })
+    })
+}
