@@ -26,11 +26,13 @@ mod code;
 mod handshake;
 mod key;
 mod record;
+mod stream;
 
-pub use code::Code;
+pub use code::{Code, CodeError};
 pub use handshake::{Established, Pattern, accept, connect};
 pub use key::{KeyError, Public, Secret};
 pub use record::{Opener, Sealer};
+pub use stream::{Reading, Writing};
 
 use displaydoc::Display;
 use embedded_io::ErrorKind;

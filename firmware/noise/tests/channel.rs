@@ -4,7 +4,9 @@ use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::thread;
 
-use noise::{Code, Error, Established, Opener, Pattern, Public, RECORD, Secret, accept, connect};
+use noise::{
+    Code, Error, Established, Opener, Pattern, Public, RECORD, Reading, Secret, Writing, accept, connect,
+};
 use proptest::prelude::*;
 
 /// A stream of the standard library as `embedded_io` wants it.
@@ -30,6 +32,26 @@ impl embedded_io::Write for Pipe {
 }
 
 type Met = (Result<Established, Error>, Result<Established, Error>);
+
+/// A connection's bytes in memory, given out in pieces of `piece` bytes.
+struct Pieces<'a> {
+    bytes: &'a [u8],
+    piece: usize,
+}
+
+impl embedded_io::ErrorType for Pieces<'_> {
+    type Error = embedded_io::ErrorKind;
+}
+
+impl embedded_io::Read for Pieces<'_> {
+    fn read(&mut self, into: &mut [u8]) -> Result<usize, Self::Error> {
+        let length = self.piece.min(self.bytes.len()).min(into.len());
+        let (now, later) = self.bytes.split_at(length);
+        into[..length].copy_from_slice(now);
+        self.bytes = later;
+        Ok(length)
+    }
+}
 
 /// Shakes hands; the two ends as (workstation, box).
 fn meet(prologues: [&[u8]; 2], codes: Option<[&Code; 2]>) -> Met {
@@ -173,6 +195,45 @@ proptest! {
                 prop_assert_eq!(server.opener.open(&records[0], &mut plain), Ok(16));
                 prop_assert_eq!(server.opener.open(&records[0], &mut plain), Err(Error::Tampered));
             }
+        }
+    }
+
+    #[test]
+    #[expect(clippy::cast_possible_truncation, reason = "a pattern of bytes")]
+    fn a_protected_stream_carries_the_bytes_however_they_are_cut(
+        writes in proptest::collection::vec(0usize..70_000, 0..6),
+        piece in 1usize..200_000,
+        read in 1usize..100_000,
+        cut in 0usize..3,
+    ) {
+        use embedded_io::{Read as _, Write as _};
+        let (client, server) = both(meet([b""; 2], None));
+        let mut sent = Vec::new();
+        let mut writing = Writing::new(Vec::new());
+        writing.protect(client.sealer);
+        for (number, length) in writes.iter().enumerate() {
+            let bytes: Vec<u8> = (0..*length).map(|at| (at ^ number) as u8).collect();
+            writing.write_all(&bytes).expect("into memory");
+            sent.extend(bytes);
+        }
+        let all = writing.half().clone();
+        let bytes = &all[..all.len().saturating_sub(cut)];
+        let mut reading = Reading::new(Pieces { bytes, piece });
+        reading.protect(server.opener);
+        let (mut got, mut buffer) = (Vec::new(), vec![0; read]);
+        let end = loop {
+            match reading.read(&mut buffer) {
+                Ok(0) => break Ok(()),
+                Ok(length) => got.extend(&buffer[..length]),
+                Err(error) => break Err(error),
+            }
+        };
+        if bytes.len() == all.len() {
+            prop_assert_eq!(end, Ok(()));
+            prop_assert!(got == sent);
+        } else {
+            prop_assert_eq!(end, Err(embedded_io::ErrorKind::ConnectionReset));
+            prop_assert!(sent.starts_with(&got) && got.len() < sent.len());
         }
     }
 
