@@ -6,13 +6,16 @@ use crate::BLOCK;
 use crate::bytes::text;
 use crate::command::{
     AddressType, ReadCapacity, ReadDiscInformation, ReadDiscStructure, ReadFormatCapacities,
-    ReadTrackInformation, TrackInformation, feature,
+    ReadTrackInformation, TrackInformation, feature, format_type,
 };
 use crate::drive::{CONFIGURATION_LENGTH, Drive};
 use crate::error::Error;
 use crate::profile::Profile;
-use crate::strategy::{OpenTrack, strategy};
+use crate::strategy::{OpenTrack, Order, strategy};
 use crate::transport::{Host, Transport};
+
+/// -150 as a block address.
+const BEFORE_ZERO: u32 = 150u32.wrapping_neg();
 
 /// DISC STATUS of READ DISC INFORMATION.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,11 +43,40 @@ pub enum SessionState {
     Complete,
 }
 
+/// How data gets onto the disc, as far as it still does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Model {
+    /// Not at all, or not by this driver.
+    ReadOnly,
+    /// Session behind session, each from [`Disc::next_writable`] on; a session is closed, and the disc stays
+    /// appendable or is finalised with it.
+    Sequential,
+    /// Any block may be written again. There are no sessions, nothing to close and nothing to finalise:
+    /// what is appended is written behind what is there, and becomes visible when the volume descriptors in
+    /// front are rewritten. A new volume may begin at [`Disc::next_writable`], which is 0.
+    Overwritable,
+}
+
+/// BACKGROUND FORMAT STATUS of READ DISC INFORMATION.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Background {
+    /// Not formatted so, or no DVD+RW.
+    None,
+    /// Begun and stopped; it is taken up again when the room is needed.
+    Stopped,
+    /// Going on.
+    Running,
+    /// The whole disc is formatted.
+    Complete,
+}
+
 /// What the drive tells about the disc in it. All addresses and sizes count blocks of 2048 bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Disc {
     /// The kind of disc.
     pub profile: Profile,
+    /// How it is written.
+    pub model: Model,
     /// Blank, appendable, complete.
     pub status: DiscStatus,
     /// How the last session stands.
@@ -61,6 +93,16 @@ pub struct Disc {
     pub readable: u32,
     /// Blocks the disc has altogether, from READ FORMAT CAPACITIES; 0 when the drive does not tell.
     pub capacity: u32,
+    /// Overwritable: blocks from 0 on that can be written in any order; those behind only in sequence. Other
+    /// discs: 0.
+    pub reach: u32,
+    /// Overwritable: it has been formatted; a burn formats it otherwise.
+    pub formatted: bool,
+    /// How the format in the background stands.
+    pub background: Background,
+    /// DVD-R and -RW: takes session after session (feature 0021h); otherwise only a disc at once. A DVD-RW
+    /// that was blanked minimally has lost it.
+    pub incremental: bool,
     /// The disc can be erased or overwritten.
     pub erasable: bool,
     /// BD-R formatted for pseudo-overwrite, as growisofs does.
@@ -72,16 +114,34 @@ pub struct Disc {
 }
 
 impl Disc {
-    /// Where the next session would begin, if one can be begun.
+    /// Where the next session begins, if one can be begun: exactly there on a disc written sequentially. On
+    /// an overwritable one this is 0, for a new volume; one that is to be appended to begins behind the
+    /// blocks that will be rewritten ([`Recorder::rewrite`](crate::Recorder::rewrite)), and what is appended
+    /// behind what is there, which its file system knows and the drive does not, at a whole cluster.
     #[must_use]
     pub fn next_writable(&self) -> Option<u32> {
-        self.open.and_then(|track| track.next_writable)
+        match self.model {
+            Model::ReadOnly => None,
+            Model::Sequential => self.open.and_then(|track| track.next_writable),
+            Model::Overwritable => Some(0),
+        }
     }
 
-    /// Blocks free for the next session, before padding and margin.
+    /// Blocks free from [`Self::next_writable`] on, before padding and margin.
     #[must_use]
     pub fn free_blocks(&self) -> u32 {
-        self.open.map_or(0, |track| track.free_blocks)
+        match self.model {
+            Model::ReadOnly => 0,
+            Model::Sequential => self.open.map_or(0, |track| track.free_blocks),
+            Model::Overwritable => self.capacity,
+        }
+    }
+
+    /// Blocks one WRITE carries, and the unit in which an overwritable disc is written: an ECC cluster where
+    /// there are such. 1 for discs this driver cannot write.
+    #[must_use]
+    pub fn cluster_blocks(&self) -> u32 {
+        strategy(self.profile).map_or(1, |strategy| u32::from(strategy.cluster))
     }
 
     /// The numbers of all tracks.
@@ -156,8 +216,12 @@ impl<T: Transport, H: Host> Drive<T, H> {
         let pseudo_overwrite = configuration
             .feature(feature::BD_R_PSEUDO_OVERWRITE)
             .is_some_and(|feature| feature.current);
+        let incremental = configuration
+            .feature(feature::INCREMENTAL_STREAMING)
+            .is_some_and(|feature| feature.current);
         let mut disc = Disc {
             profile,
+            model: Model::ReadOnly,
             status: DiscStatus::Complete,
             last_session: SessionState::Complete,
             sessions: 1,
@@ -166,6 +230,10 @@ impl<T: Transport, H: Host> Drive<T, H> {
             open: None,
             readable: 0,
             capacity: 0,
+            reach: 0,
+            formatted: false,
+            background: Background::None,
+            incremental,
             erasable: false,
             pseudo_overwrite,
             media_id: heapless::String::new(),
@@ -176,10 +244,7 @@ impl<T: Transport, H: Host> Drive<T, H> {
             disc.readable = self.readable_blocks()?;
         }
         disc.open = self.open_track(&disc)?;
-        let mut answer = [0; 252];
-        if let Some(capacities) = optional(self.query(&ReadFormatCapacities, &mut answer))? {
-            disc.capacity = capacities.blocks();
-        }
+        self.capacities(&mut disc)?;
         disc.media_id = self.media_id(profile)?;
         Ok(disc)
     }
@@ -212,6 +277,72 @@ impl<T: Transport, H: Host> Drive<T, H> {
         disc.first_track = information.first_track();
         disc.last_track = information.last_track();
         disc.erasable = information.erasable();
+        if disc.profile == Profile::DVD_PLUS_RW {
+            disc.background = match information.background_format() {
+                0 => Background::None,
+                1 => Background::Stopped,
+                2 => Background::Running,
+                _ => Background::Complete,
+            };
+        }
+        Ok(())
+    }
+
+    /// READ FORMAT CAPACITIES, and with it the model.
+    fn capacities(&mut self, disc: &mut Disc) -> Result<(), Error> {
+        use format_type::{DVD_PLUS_RW, DVD_RW_FULL, DVD_RW_QUICK, FULL};
+        const UNFORMATTED: u8 = 1;
+        const FORMATTED: u8 = 2;
+        let mut answer = [0; 252];
+        let capacities = optional(self.query(&ReadFormatCapacities, &mut answer))?;
+        disc.capacity = capacities.map_or(0, |capacities| capacities.blocks());
+        let order = strategy(disc.profile).map(|strategy| strategy.order);
+        let state = capacities.map_or(0, |capacities| capacities.descriptor_type());
+        let offered = |kinds: &[u8]| {
+            let blocks = capacities.into_iter().flat_map(|capacities| capacities.formats());
+            let blocks = blocks.filter(|format| kinds.contains(&format.kind));
+            blocks.map(|format| format.blocks).max().unwrap_or(0)
+        };
+        let writable = matches!(disc.status, DiscStatus::Blank | DiscStatus::Appendable);
+        match (order, disc.open) {
+            (None, _) => {}
+            // Pseudo-overwrite: what is recorded is replaced, and the rest follows in sequence.
+            (Some(Order::Sequential), Some(track)) if disc.pseudo_overwrite => {
+                let next = track.next_writable.unwrap_or(track.start);
+                disc.model = Model::Overwritable;
+                disc.formatted = true;
+                disc.reach = next;
+                disc.capacity = next.saturating_add(track.free_blocks);
+            }
+            (Some(Order::Sequential), _) if writable && !disc.pseudo_overwrite => {
+                disc.model = Model::Sequential;
+            }
+            (Some(Order::Sequential), _) => {}
+            (Some(Order::Random), _) => {
+                disc.model = Model::Overwritable;
+                disc.formatted = state != UNFORMATTED && capacities.is_some();
+                let background = disc.profile == Profile::DVD_PLUS_RW;
+                if background {
+                    // As DVD+RW says of itself; the type of its descriptor differs between drives.
+                    disc.formatted = disc.background != Background::None;
+                }
+                disc.reach = if disc.formatted { disc.capacity } else { 0 };
+                // What a burn would find: all that background formatting reaches, or the usual format.
+                disc.capacity = match offered(&[if background { DVD_PLUS_RW } else { FULL }]) {
+                    blocks if background => blocks.max(disc.capacity),
+                    0 => disc.capacity,
+                    _ if disc.formatted => disc.capacity,
+                    blocks => blocks,
+                };
+            }
+            (Some(Order::Restricted), _) => {
+                disc.model = Model::Overwritable;
+                disc.formatted = true;
+                // Otherwise in the intermediate state, which no size is told of and which grows from 0 on.
+                disc.reach = if state == FORMATTED { disc.capacity } else { 0 };
+                disc.capacity = disc.capacity.max(offered(&[FULL, DVD_RW_FULL, DVD_RW_QUICK]));
+            }
+        }
         Ok(())
     }
 
@@ -228,7 +359,7 @@ impl<T: Transport, H: Host> Drive<T, H> {
 
     /// The track the next session would go to.
     fn open_track(&mut self, disc: &Disc) -> Result<Option<Track>, Error> {
-        let Some(strategy) = strategy(disc.profile) else {
+        let Some(strategy) = strategy(disc.profile).filter(|row| row.order == Order::Sequential) else {
             return Ok(None);
         };
         if !matches!(disc.status, DiscStatus::Blank | DiscStatus::Appendable) {
@@ -239,14 +370,50 @@ impl<T: Transport, H: Host> Drive<T, H> {
             OpenTrack::Invisible => 0xFF,
         };
         let Some(mut track) = optional(self.track(number))? else {
-            return Ok(None);
+            // Of a damaged track some drives say that it is neither invisible nor incomplete.
+            let last = optional(self.track(disc.last_track.max(1)))?;
+            return Ok(last.filter(|track| track.damaged));
         };
-        // -150 is where the program area of a CD would begin.
-        let before_zero = track.next_writable == Some(150u32.wrapping_neg());
-        if self.quirks.negative_address_when_blank && disc.status == DiscStatus::Blank && before_zero {
+        // -150 is where the pre-gap of a CD begins; some drives say so even of other discs (libburn on Pioneer
+        // BDR-205 and LITE-ON LTR-48125S), and mean 0.
+        if disc.status == DiscStatus::Blank && track.next_writable == Some(BEFORE_ZERO) {
             track.next_writable = Some(0);
         }
         Ok(Some(track))
+    }
+
+    /// Where the newest closed session begins: what readers mount, and what an append imports. 0 on an
+    /// overwritable disc, whose front shows the newest; `None` when there is no closed session.
+    ///
+    /// # Errors
+    /// What READ TRACK INFORMATION brought.
+    pub fn last_session_start(&mut self, disc: &Disc) -> Result<Option<u32>, Error> {
+        if disc.model == Model::Overwritable {
+            return Ok((disc.readable > 0).then_some(0));
+        }
+        if disc.sessions == 0 || disc.status == DiscStatus::Blank {
+            return Ok(None);
+        }
+        // From the disc's last track back to the first one of its last closed session. Drives that number
+        // tracks beyond a CD's 99 have one track a session.
+        let open = matches!(
+            disc.last_session,
+            SessionState::Incomplete | SessionState::Damaged
+        );
+        let closed = disc.sessions.saturating_sub(u16::from(open));
+        let mut start = None;
+        for number in disc.tracks().rev().take(100) {
+            let track = match optional(self.track(number))? {
+                Some(track) if track.session <= closed => track,
+                _ if start.is_some() => break,
+                _ => continue,
+            };
+            if start.is_some_and(|(session, _)| session != track.session) {
+                break;
+            }
+            start = Some((track.session, track.start));
+        }
+        Ok(start.map(|(_, start)| start))
     }
 
     /// READ TRACK INFORMATION by track number; 00FFh is the invisible or incomplete track at the end.

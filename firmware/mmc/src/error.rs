@@ -132,6 +132,59 @@ pub enum Error {
     },
     /// this burn failed earlier and takes no more data
     Failed,
+    /// block {address} is not where a cluster of {cluster} blocks begins
+    Misaligned {
+        /// The address asked for.
+        address: u32,
+        /// Blocks in a cluster of this disc.
+        cluster: u32,
+    },
+    /// this disc is {profile}, which cannot be finalised
+    NotFinalisable {
+        /// What the disc is.
+        profile: Profile,
+    },
+    /// this {profile} can only be written at once, which finalises it
+    OnlyAtOnce {
+        /// What the disc is.
+        profile: Profile,
+    },
+    /// this {profile} is not blank, and only a blank one can be written at once
+    NotAtOnce {
+        /// What the disc is.
+        profile: Profile,
+    },
+    /// this disc is {profile}, which cannot be blanked or erased
+    NotErasable {
+        /// What the disc is.
+        profile: Profile,
+    },
+    /// the disc is {profile}, and the drive offers no such format for it
+    FormatUnavailable {
+        /// What the disc is.
+        profile: Profile,
+    },
+    /// this disc is {profile}, of which no block can be rewritten
+    NotOverwritable {
+        /// What the disc is.
+        profile: Profile,
+    },
+    /// nothing is recorded on this disc
+    Blank,
+    /// this {profile} has no session open that could be closed for good
+    NoOpenSession {
+        /// What the disc is.
+        profile: Profile,
+    },
+    /// track {track} cannot be closed: {sense}; the {kept} blocks before it stay as they are
+    BeyondRepair {
+        /// Its number.
+        track: u16,
+        /// Blocks of the sessions that were closed before.
+        kept: u32,
+        /// What the drive said at the last try.
+        sense: Sense,
+    },
 }
 
 impl Error {
@@ -141,7 +194,8 @@ impl Error {
         match self {
             Self::Refused { sense, .. }
             | Self::Unreadable { sense, .. }
-            | Self::WriteFailed { sense, .. } => Some(sense),
+            | Self::WriteFailed { sense, .. }
+            | Self::BeyondRepair { sense, .. } => Some(sense),
             _ => None,
         }
     }
@@ -171,6 +225,7 @@ impl Error {
     #[must_use]
     pub fn remedy(&self) -> &'static str {
         self.sense()
+            .filter(|_| !matches!(self, Self::BeyondRepair { .. }))
             .map_or_else(|| self.explanation().1, |sense| sense.diagnosis().remedy)
     }
 
@@ -182,6 +237,20 @@ impl Error {
                 "put the right disc in and start again",
             ),
             Self::NoDisc => ("the tray is open or empty", "put a disc in and close the tray"),
+            Self::Transport {
+                error: TransportError::Hung,
+                ..
+            } => (
+                "the drive's firmware stands still, or its adapter lost it",
+                "nothing more is sent to it; reset it, or power it off and on",
+            ),
+            Self::Transport {
+                error: TransportError::Gone,
+                ..
+            } => (
+                "the drive was unplugged, lost its power, or its adapter gave it up",
+                "check cable and power; it is used again as soon as it is back",
+            ),
             Self::Transport { .. } | Self::Status { .. } => (
                 "the drive, its cable or its adapter fails",
                 "check cable and power; power the drive off and on",
@@ -194,7 +263,31 @@ impl Error {
                 "this device does not follow the MMC standard",
                 "use another drive or adapter",
             ),
-            Self::CannotWrite { .. } => ("this kind of disc is not supported yet", "use BD-R or DVD+R"),
+            Self::CannotWrite { .. } => (
+                "it was pressed, or is of a kind this driver does not write",
+                "use a CD, DVD or BD that can be recorded",
+            ),
+            Self::NotFinalisable { .. } => (
+                "blocks of this kind of disc can always be written again",
+                "leave it as it is: it reads everywhere it ever will",
+            ),
+            Self::OnlyAtOnce { .. } => (
+                "it has two layers, or was blanked fast: the drive offers no recording track by track",
+                "have the disc finalised with this burn, or blank it fully first",
+            ),
+            Self::NotAtOnce { .. } => (
+                "something is recorded on it",
+                "burn without at-once, or use a blank disc",
+            ),
+            Self::NotErasable { .. } => ("it is write-once or pressed", "take a new disc"),
+            Self::FormatUnavailable { .. } => (
+                "the medium has no such format; BD-R is never formatted, since few programs could use it",
+                "choose another format, or none",
+            ),
+            Self::NotOverwritable { .. } => (
+                "it is written in sequence and its sessions are closed",
+                "append a session instead",
+            ),
             Self::PseudoOverwrite => (
                 "another program formatted the disc so (growisofs does by default)",
                 "take a new disc; this one reads",
@@ -202,7 +295,12 @@ impl Error {
             Self::Finalised => ("it was closed for good, or pressed", "take a new disc"),
             Self::OpenTrack { .. } => (
                 "an earlier burn was interrupted",
-                "finish or repair the disc, or take a new one",
+                "resume that burn, or repair the disc: then it takes a new session; or take a new disc",
+            ),
+            Self::Blank => ("it is new or was erased", "burn something on it"),
+            Self::NoOpenSession { .. } => (
+                "it is closed, and appendable; this kind of disc is finalised only together with new data",
+                "finalise it with the next session, or leave it so: its sessions read",
             ),
             Self::TooLarge { .. } => (
                 "the disc is too small or too full",
@@ -217,9 +315,13 @@ impl Error {
                 "the drive failed to write the closing areas",
                 "verify the disc; burn again if it does not read",
             ),
-            Self::WrongLength { .. } | Self::Incomplete { .. } | Self::Failed => (
+            Self::Misaligned { .. } | Self::WrongLength { .. } | Self::Incomplete { .. } | Self::Failed => (
                 "the program that drives the burn made a mistake",
                 "report this with the log",
+            ),
+            Self::BeyondRepair { .. } => (
+                "",
+                "copy what is on the disc, which the sessions closed before still hold, and take a new one",
             ),
             Self::Refused { .. } | Self::Unreadable { .. } | Self::WriteFailed { .. } => {
                 ("see the sense data", "")

@@ -43,6 +43,8 @@ pub enum Event {
         /// The remark.
         sense: Sense,
     },
+    /// The disc is read more slowly from here on because it reads badly (true), or at full speed again (false).
+    ReadingSlowly(bool),
     /// A command the drive had executed although its answer said otherwise; its next writable address proves
     /// it.
     AlreadyWritten {
@@ -69,4 +71,16 @@ pub enum Stage {
     Finalising,
     /// The tray goes out and in, or the disc is stopped, so that no cache can answer.
     DefeatingCache,
+    /// BLANK.
+    Blanking,
+    /// FORMAT UNIT.
+    Formatting,
+    /// What shows an overwritable disc's contents is overwritten.
+    Erasing,
+    /// Zeroes go where nothing ever was, up to the session's first block.
+    Preparing,
+    /// The blocks in front that make a session visible are rewritten.
+    Rewriting,
+    /// What an interrupted burn left is made good: REPAIR TRACK, and zeroes in what was reserved.
+    Repairing,
 }

@@ -9,10 +9,30 @@ pub struct Profile(pub u16);
 impl Profile {
     /// No disc, or none the drive recognises.
     pub const NONE: Self = Self(0x0000);
+    /// CD-R.
+    pub const CD_R: Self = Self(0x0009);
+    /// CD-RW.
+    pub const CD_RW: Self = Self(0x000A);
+    /// DVD-R.
+    pub const DVD_R: Self = Self(0x0011);
+    /// DVD-RAM.
+    pub const DVD_RAM: Self = Self(0x0012);
+    /// DVD-RW formatted for restricted overwrite.
+    pub const DVD_RW_RESTRICTED: Self = Self(0x0013);
+    /// DVD-RW, sequential recording.
+    pub const DVD_RW: Self = Self(0x0014);
+    /// DVD-R with two layers, sequential recording.
+    pub const DVD_R_DL: Self = Self(0x0015);
+    /// DVD+RW.
+    pub const DVD_PLUS_RW: Self = Self(0x001A);
     /// DVD+R, single layer.
     pub const DVD_PLUS_R: Self = Self(0x001B);
-    /// BD-R, sequential recording.
+    /// DVD+R with two layers.
+    pub const DVD_PLUS_R_DL: Self = Self(0x002B);
+    /// BD-R, sequential recording, any number of layers.
     pub const BD_R: Self = Self(0x0041);
+    /// BD-RE, any number of layers.
+    pub const BD_RE: Self = Self(0x0043);
 
     /// The name the disc carries on its box.
     #[must_use]

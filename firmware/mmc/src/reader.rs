@@ -1,6 +1,7 @@
 //! Reading: whole clusters, bounded retries, and past every cache when it matters.
 
 use core::ops::Range;
+use core::time::Duration;
 
 use crate::BLOCK;
 use crate::command::{Command, Read10, Read12, StartStop, Tray};
@@ -9,14 +10,14 @@ use crate::drive::Drive;
 use crate::error::Error;
 use crate::event::{Event, Stage};
 use crate::sense::Reaction;
-use crate::timeout::patience;
 use crate::transport::{Data, Host, Transport};
 
 /// Blocks of one READ: 64 KiB, an ECC cluster of a BD.
 pub(crate) const TRANSFER: usize = 32;
 
-/// Times a block is asked for before it counts as unreadable. The drive itself retries within each.
-const TRIES: u8 = 3;
+/// Transfers without trouble, at lowered speed, before the disc is read at full speed again: 4 MiB, since
+/// damage comes in scratches and bands.
+const CALM: u32 = 64;
 
 /// What a buffer holds before a READ.
 const UNREAD: u8 = 0xA5;
@@ -50,13 +51,40 @@ pub enum CacheDefeat {
     Restarted,
 }
 
+/// What a block that cannot be read is worth. The drive itself retries within each READ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Effort {
+    /// READs of one block before it counts as unreadable.
+    pub tries: u8,
+    /// No READ of a block begins later than this after its first. So no block takes longer than this and one
+    /// command's timeout.
+    pub time: Duration,
+    /// Find out which blocks of a cluster are bad; else the whole cluster counts as bad, as a first pass over
+    /// a ruined disc may want it.
+    pub isolate: bool,
+    /// Lower the speed where there is trouble, and raise it again some megabytes behind it.
+    pub slow_down: bool,
+}
+
+impl Default for Effort {
+    fn default() -> Self {
+        Self {
+            tries: 3,
+            time: Duration::from_secs(60),
+            isolate: true,
+            slow_down: true,
+        }
+    }
+}
+
 /// Reads blocks of the disc. Made by [`Drive::reader`].
 #[derive(Debug)]
 pub struct Reader<'d, T, H> {
-    drive: &'d mut Drive<T, H>,
+    pub(crate) drive: &'d mut Drive<T, H>,
     generation: u32,
     forced: bool,
     retried: u32,
+    pub(crate) effort: Effort,
 }
 
 impl<T: Transport, H: Host> Drive<T, H> {
@@ -68,6 +96,7 @@ impl<T: Transport, H: Host> Drive<T, H> {
             generation,
             forced: false,
             retried: 0,
+            effort: Effort::default(),
         }
     }
 }
@@ -76,6 +105,13 @@ impl<T: Transport, H: Host> Reader<'_, T, H> {
     /// READs that were repeated so far because of medium errors.
     pub fn retried(&self) -> u32 {
         self.retried
+    }
+
+    /// The same reader with another effort for blocks that cannot be read.
+    #[must_use]
+    pub fn with(mut self, effort: Effort) -> Self {
+        self.effort = effort;
+        self
     }
 
     /// Reads the blocks from `address` on into `buffer`, whose length is a multiple of 2048.
@@ -101,29 +137,72 @@ impl<T: Transport, H: Host> Reader<'_, T, H> {
         Ok(())
     }
 
-    /// One READ, repeated; then block by block, so that one bad block costs only itself.
+    /// One READ; if it fails, slower and block by block, so that one bad block costs only itself.
     fn transfer(&mut self, address: u32, part: &mut [u8]) -> Result<(), Error> {
         match self.attempt(address, part) {
-            Err(Error::Unreadable { .. }) if part.len() > BLOCK => {}
+            Err(Error::Unreadable { .. }) if self.effort.isolate => self.trouble(),
+            Ok(()) => {
+                self.went_well();
+                return Ok(());
+            }
             other => return other,
         }
         let mut at = address;
         for block in part.chunks_mut(BLOCK) {
-            let mut tries = 1;
-            while let Err(error) = self.attempt(at, block) {
-                if tries == TRIES || !matches!(error, Error::Unreadable { .. }) {
-                    return Err(error);
-                }
-                tries += 1;
-            }
+            self.block(at, block)?;
             at = at.saturating_add(1);
         }
         Ok(())
     }
 
+    /// One block, as often as it is worth.
+    pub(crate) fn block(&mut self, address: u32, block: &mut [u8]) -> Result<(), Error> {
+        let begun = self.drive.host.now();
+        let mut tries = 1;
+        loop {
+            let read = self.attempt(address, block);
+            let Err(Error::Unreadable { sense, .. }) = read else {
+                return read;
+            };
+            let spent = self.drive.host.now().saturating_sub(begun);
+            // What was never written does not become so.
+            if tries >= self.effort.tries || spent >= self.effort.time || sense.is_blank() {
+                return read;
+            }
+            tries += 1;
+        }
+    }
+
+    /// From here on slower, where the drive can be told so: the READs that follow say if not.
+    pub(crate) fn trouble(&mut self) {
+        if !self.effort.slow_down {
+            return;
+        }
+        if self.drive.calm.is_none() && self.drive.slow_down().is_ok() {
+            self.drive.host.event(Event::ReadingSlowly(true));
+        }
+        self.drive.calm = Some(0);
+    }
+
+    /// A transfer without trouble.
+    pub(crate) fn went_well(&mut self) {
+        match &mut self.drive.calm {
+            Some(calm) if *calm >= CALM => self.full_speed(),
+            Some(calm) => *calm += 1,
+            None => {}
+        }
+    }
+
+    /// Ends what [`Self::trouble`] began.
+    pub(crate) fn full_speed(&mut self) {
+        if self.drive.calm.take().is_some() && self.drive.restore_speed().is_ok() {
+            self.drive.host.event(Event::ReadingSlowly(false));
+        }
+    }
+
     /// One READ as is. A drive or bridge that says GOOD and moves nothing must not pass off what the buffer
     /// held, mostly the cluster before, as the disc's; zeroes would be taken for a sparse file's.
-    fn attempt(&mut self, address: u32, part: &mut [u8]) -> Result<(), Error> {
+    pub(crate) fn attempt(&mut self, address: u32, part: &mut [u8]) -> Result<(), Error> {
         part.fill(UNREAD);
         let blocks = u16::try_from(blocks_of(part)).unwrap_or(u16::MAX);
         let read = if self.forced {
@@ -187,7 +266,7 @@ impl<T: Transport, H: Host> Reader<'_, T, H> {
             blocks: 1,
             force_unit_access: true,
         };
-        let timeout = patience(command.cdb().operation_code()).answer;
+        let timeout = self.drive.patience(command.cdb().operation_code()).answer;
         self.forced = self.drive.issue(&command, Data::In(&mut probe), timeout).is_ok();
         Ok(if self.forced {
             CacheDefeat::ForcedAccess
@@ -245,6 +324,6 @@ impl<T: Transport, H: Host> Reader<'_, T, H> {
 }
 
 /// Whole blocks in a buffer.
-fn blocks_of(buffer: &[u8]) -> u32 {
+pub(crate) fn blocks_of(buffer: &[u8]) -> u32 {
     u32::try_from(buffer.len() / BLOCK).unwrap_or(u32::MAX)
 }

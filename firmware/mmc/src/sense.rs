@@ -37,6 +37,8 @@ pub struct Sense {
 
 /// Unit attention: medium may have changed (SPC-4 table D.1).
 const MEDIUM_MAY_HAVE_CHANGED: u8 = 0x28;
+/// Unit attention: power on, reset, or bus device reset occurred.
+const RESET: u8 = 0x29;
 
 impl Sense {
     /// A sense triple without further fields.
@@ -118,6 +120,13 @@ impl Sense {
         self.is_unit_attention() && self.asc == MEDIUM_MAY_HAVE_CHANGED
     }
 
+    /// The drive was reset or switched on (29h): what it held in its buffer may be lost, and what was set in
+    /// it is.
+    #[must_use]
+    pub fn is_reset(&self) -> bool {
+        self.is_unit_attention() && self.asc == RESET
+    }
+
     /// There is no disc in the drive, or the tray is open.
     #[must_use]
     pub fn is_no_medium(&self) -> bool {
@@ -140,6 +149,12 @@ impl Sense {
     #[must_use]
     pub fn is_wrong_address(&self) -> bool {
         (self.key, self.asc, self.ascq) == (0x5, 0x21, 0x02)
+    }
+
+    /// BLANK CHECK: this place was never written.
+    #[must_use]
+    pub fn is_blank(&self) -> bool {
+        self.key == 0x8
     }
 
     /// What this means: reaction, text, cause and remedy.

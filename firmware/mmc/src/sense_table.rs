@@ -114,6 +114,15 @@ const FULL: Why = Why(
     "the disc has no room left for this",
     "take a new disc, or send less",
 );
+const UNFORMATTED: Why = Why(
+    "the disc was never formatted, or its format was interrupted",
+    "format the disc; that erases it",
+);
+const CALIBRATION_FULL: Why = Why(
+    "the area for power calibration or for the table of recordings is used up after many burns",
+    "finalise this disc, which still reads, and take a new one",
+);
+const LOCKED: Why = Why("medium removal is prevented", "end the burn or the mount first");
 const PROTECTED: Why = Why(
     "the disc or the drive does not allow writing",
     "take a writable disc; remove the write protection",
@@ -157,15 +166,23 @@ static TABLE: &[Row] = &[
     exact(0x2, 0x04, 0x04, Wait, "format in progress", BUSY),
     exact(0x2, 0x04, 0x07, Wait, "operation in progress", BUSY),
     exact(0x2, 0x04, 0x08, Wait, "long write in progress", BUSY),
+    exact(0x2, 0x04, 0x09, Wait, "self-test in progress", BUSY),
     code(0x2, 0x04, Wait, "not ready", BUSY),
     code(0x2, 0x3A, Stop, "medium not present", NO_DISC),
     code(0x2, 0x30, Stop, "incompatible medium", FOREIGN),
+    code(0x2, 0x31, Stop, "medium format corrupted", UNFORMATTED),
+    code(0x2, 0x02, Retry, "no seek complete", READ_TROUBLE),
+    code(0x2, 0x53, Stop, "the tray is locked", LOCKED),
+    code(0x2, 0x4C, Stop, "logical unit failed self-configuration", BROKEN),
     code(0x2, 0x06, Stop, "no reference position found", FOREIGN),
     code(0x2, 0x08, Retry, "logical unit communication failure", LINK),
     code(0x2, 0x3E, Wait, "logical unit has not self-configured yet", BUSY),
     any(0x2, Stop, "the drive is not ready", BROKEN),
     // MEDIUM ERROR.
     code(0x3, 0x02, Stop, "no seek complete", READ_TROUBLE),
+    code(0x3, 0x03, Stop, "write fault", DISC_OR_LASER),
+    code(0x3, 0x06, Stop, "no reference position found", FOREIGN),
+    code(0x3, 0x09, Stop, "track following error", DISC_OR_LASER),
     exact(
         0x3,
         0x0C,
@@ -193,6 +210,14 @@ static TABLE: &[Row] = &[
         "write error, no spare area left for defects",
         DISC_OR_LASER,
     ),
+    exact(
+        0x3,
+        0x0C,
+        0x08,
+        Stop,
+        "write error, recovery failed",
+        DISC_OR_LASER,
+    ),
     code(0x3, 0x0C, Stop, "write error", DISC_OR_LASER),
     code(0x3, 0x11, Stop, "unrecovered read error", READ_TROUBLE),
     code(
@@ -203,7 +228,16 @@ static TABLE: &[Row] = &[
         READ_TROUBLE,
     ),
     code(0x3, 0x30, Stop, "incompatible medium", FOREIGN),
-    code(0x3, 0x31, Stop, "medium format corrupted", FOREIGN),
+    code(0x3, 0x14, Stop, "recorded entity not found", READ_TROUBLE),
+    code(0x3, 0x15, Stop, "positioning error", READ_TROUBLE),
+    code(0x3, 0x31, Stop, "medium format corrupted", UNFORMATTED),
+    code(
+        0x3,
+        0x32,
+        Stop,
+        "no defect spare location available",
+        DISC_OR_LASER,
+    ),
     code(
         0x3,
         0x57,
@@ -212,11 +246,55 @@ static TABLE: &[Row] = &[
         READ_TROUBLE,
     ),
     exact(0x3, 0x72, 0x00, Stop, "session fixation error", DISC_OR_LASER),
+    exact(
+        0x3,
+        0x72,
+        0x01,
+        Stop,
+        "session fixation error writing lead-in",
+        DISC_OR_LASER,
+    ),
+    exact(
+        0x3,
+        0x72,
+        0x02,
+        Stop,
+        "session fixation error writing lead-out",
+        DISC_OR_LASER,
+    ),
     code(0x3, 0x72, Stop, "session fixation error", NOT_NOW),
+    exact(
+        0x3,
+        0x73,
+        0x02,
+        Stop,
+        "power calibration area is full",
+        CALIBRATION_FULL,
+    ),
+    exact(
+        0x3,
+        0x73,
+        0x04,
+        Stop,
+        "program memory area update failure",
+        DISC_OR_LASER,
+    ),
+    exact(
+        0x3,
+        0x73,
+        0x05,
+        Stop,
+        "program memory area is full",
+        CALIBRATION_FULL,
+    ),
     code(0x3, 0x73, Stop, "power calibration failed", DISC_OR_LASER),
     any(0x3, Stop, "the disc failed", DISC_OR_LASER),
     // HARDWARE ERROR.
     code(0x4, 0x08, Retry, "logical unit communication failure", LINK),
+    code(0x4, 0x02, Retry, "no seek complete", BROKEN),
+    code(0x4, 0x47, Retry, "parity or checksum error on the bus", LINK),
+    code(0x4, 0x3E, Stop, "the drive gave up waiting for itself", BROKEN),
+    code(0x4, 0x44, Stop, "internal target failure", BROKEN),
     code(0x4, 0x09, Stop, "track following error", DISC_OR_LASER),
     code(
         0x4,
@@ -228,6 +306,14 @@ static TABLE: &[Row] = &[
     any(0x4, Stop, "hardware failure", BROKEN),
     // ILLEGAL REQUEST.
     code(0x5, 0x20, Degrade, "command not supported", NOT_OFFERED),
+    code(
+        0x5,
+        0x1A,
+        Degrade,
+        "a parameter list of this length is not supported",
+        NOT_OFFERED,
+    ),
+    code(0x5, 0x25, Stop, "logical unit not supported", BROKEN),
     exact(0x5, 0x21, 0x00, Stop, "block address out of range", WRONG_PLACE),
     exact(0x5, 0x21, 0x02, Stop, "invalid address for write", WRONG_PLACE),
     exact(
@@ -248,6 +334,19 @@ static TABLE: &[Row] = &[
     code(0x5, 0x26, Degrade, "a parameter is not supported", NOT_OFFERED),
     code(0x5, 0x27, Stop, "write protected", PROTECTED),
     code(0x5, 0x2C, Stop, "command sequence error", NOT_NOW),
+    code(0x5, 0x2E, Stop, "insufficient time for the operation", BUSY),
+    exact(
+        0x5,
+        0x30,
+        0x06,
+        Stop,
+        "cannot format this medium",
+        Why(
+            "the disc is of a kind or in a state that this drive does not format",
+            "blank the disc first, or use another drive",
+        ),
+    ),
+    exact(0x5, 0x30, 0x10, Stop, "medium not formatted", UNFORMATTED),
     code(0x5, 0x30, Stop, "cannot do this on this kind of disc", FOREIGN),
     code(
         0x5,
@@ -256,14 +355,15 @@ static TABLE: &[Row] = &[
         "saving parameters is not supported",
         NOT_OFFERED,
     ),
+    code(0x5, 0x53, Stop, "the tray is locked", LOCKED),
+    code(0x5, 0x63, Stop, "end of user area on this track", FULL),
     code(
         0x5,
-        0x53,
+        0x73,
         Stop,
-        "the tray is locked",
-        Why("medium removal is prevented", "end the burn or the mount first"),
+        "the recording management area is full",
+        CALIBRATION_FULL,
     ),
-    code(0x5, 0x63, Stop, "end of user area on this track", FULL),
     code(0x5, 0x64, Stop, "wrong mode for this track", NOT_NOW),
     code(
         0x5,
@@ -323,5 +423,6 @@ static TABLE: &[Row] = &[
     ),
     any(0xB, Retry, "the drive gave the command up", LINK),
     any(0xD, Stop, "the disc is full", FULL),
+    any(0xE, Stop, "the disc differs from the data", DISC_OR_LASER),
     any(0x0, Retry, "no reason given", LINK),
 ];

@@ -83,8 +83,10 @@ impl Completion {
 pub enum TransportError {
     /// the drive did not answer in time
     Timeout,
-    /// the wait for the drive was interrupted by the deadline of its supervisor
+    /// the wait for the drive was interrupted
     Interrupted,
+    /// the drive hangs: neither it nor its adapter ended the command long after its time
+    Hung,
     /// the bus was reset or the command aborted while it ran
     Reset,
     /// the drive has disappeared from the bus

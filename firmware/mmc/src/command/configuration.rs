@@ -7,6 +7,8 @@ use crate::bytes::{Bytes, TooShort};
 pub mod feature {
     /// Removable Medium: mechanism, lock, eject, load.
     pub const REMOVABLE_MEDIUM: u16 = 0x0003;
+    /// Incremental Streaming Writable: current when a DVD-R or -RW takes track after track.
+    pub const INCREMENTAL_STREAMING: u16 = 0x0021;
     /// BD-R Pseudo-Overwrite: current when the disc was formatted so.
     pub const BD_R_PSEUDO_OVERWRITE: u16 = 0x0038;
     /// Logical Unit Serial Number.

@@ -1,5 +1,6 @@
 //! Commands that ask about the disc: state, tracks, capacities, identity.
 
+use super::format::FormatDescriptor;
 use super::{Cdb, Command, Query, declared16};
 use crate::bytes::{Bytes, TooShort};
 
@@ -77,6 +78,11 @@ impl DiscInformation<'_> {
     #[must_use]
     pub fn status(&self) -> u8 {
         self.0.u8(2) & 3
+    }
+    /// BACKGROUND FORMAT STATUS: 0 not formatted so, 1 stopped, 2 running, 3 complete.
+    #[must_use]
+    pub fn background_format(&self) -> u8 {
+        self.0.u8(7) & 3
     }
     /// Number of sessions, an empty one at the end included.
     #[must_use]
@@ -242,13 +248,17 @@ impl<'a> FormatCapacities<'a> {
     pub fn block_size(&self) -> u32 {
         self.0.u24(9)
     }
-    /// The formats the disc can be given: blocks, format type, type dependent parameter.
-    pub fn formats(&self) -> impl Iterator<Item = (u32, u8, u32)> + use<'a> {
+    /// The formats the disc can be given.
+    pub fn formats(&self) -> impl Iterator<Item = FormatDescriptor> + use<'a> {
         let bytes = self.0;
         let descriptors = (12..bytes.len())
             .step_by(8)
             .take_while(move |at| at + 8 <= bytes.len());
-        descriptors.map(move |at| (bytes.u32(at), bytes.u8(at + 4) >> 2, bytes.u24(at + 5)))
+        descriptors.map(move |at| FormatDescriptor {
+            blocks: bytes.u32(at),
+            kind: bytes.u8(at + 4) >> 2,
+            parameter: bytes.u24(at + 5),
+        })
     }
 }
 

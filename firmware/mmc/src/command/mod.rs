@@ -5,7 +5,10 @@
 
 mod configuration;
 mod disc;
+mod format;
+mod parameters;
 mod speed;
+mod toc;
 mod transfer;
 mod unit;
 
@@ -14,10 +17,19 @@ pub use disc::{
     AddressType, Capacity, DiscInformation, DiscStructure, FormatCapacities, ReadCapacity,
     ReadDiscInformation, ReadDiscStructure, ReadFormatCapacities, ReadTrackInformation, TrackInformation,
 };
-pub use speed::{GetPerformance, SetCdSpeed, SetStreaming, StreamingDescriptor, WriteSpeeds};
+pub use format::{BlankDisc, FormatDescriptor, FormatUnit, SendLayerBreak, format_type};
+pub use parameters::{
+    CueSheet, SelectWriteParameters, SendCueSheet, SenseWriteParameters, WriteParameters, WriteType,
+};
+pub use speed::{
+    CurrentPerformance, GetCurrentPerformance, GetPerformance, ModeSenseSpeeds, SetCdSpeed, SetStreaming,
+    SpeedPage, StreamingDescriptor, WriteSpeedDescriptor, WriteSpeeds,
+};
+pub(crate) use toc::TOC_LENGTH;
+pub use toc::{FullToc, ReadFullToc, ReadToc, Toc, TocEntry};
 pub use transfer::{
-    BufferCapacity, CloseFunction, CloseTrackSession, Read10, Read12, ReadBufferCapacity, ReserveTrack,
-    SynchronizeCache, Write10,
+    BufferCapacity, CloseFunction, CloseTrackSession, Read10, Read12, ReadBufferCapacity, RepairTrack,
+    ReserveTrack, SynchronizeCache, Write10,
 };
 pub use unit::{
     Capabilities, EventStatus, GetEventStatus, Inquiry, InquiryData, ModeSense, PreventAllow, RequestSense,

@@ -102,12 +102,32 @@ impl Command for ReserveTrack {
     }
 }
 
+/// REPAIR TRACK (MMC-6, 58h): the end of a track written incrementally is made good after a power failure.
+#[derive(Debug, Clone, Copy)]
+pub struct RepairTrack {
+    /// The track's number.
+    pub track: u16,
+    /// Answer at once, work on behind it.
+    pub immediate: bool,
+}
+
+impl Command for RepairTrack {
+    const NAME: &'static str = "REPAIR TRACK";
+    fn cdb(&self) -> Cdb {
+        let [t0, t1] = self.track.to_be_bytes();
+        [0x58, u8::from(self.immediate), 0, 0, t0, t1, 0, 0, 0, 0].into()
+    }
+}
+
 /// CLOSE FUNCTION of CLOSE TRACK SESSION (MMC-6, 5Bh).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CloseFunction {
+    /// 00h: the format that runs in the background stops (DVD+RW).
+    StopBackgroundFormat,
     /// 01h: the logical track of this number.
     Track(u16),
-    /// 02h: the session; the disc stays appendable.
+    /// 02h: the session; whether the disc stays appendable, the write parameters page tells where it is
+    /// heeded.
     Session,
     /// 05h: finalise DVD+R with the least radius it may have.
     FinaliseMinimumRadius,
@@ -128,6 +148,7 @@ impl Command for CloseTrackSession {
     const NAME: &'static str = "CLOSE TRACK SESSION";
     fn cdb(&self) -> Cdb {
         let (function, track) = match self.function {
+            CloseFunction::StopBackgroundFormat => (0, 0),
             CloseFunction::Track(track) => (1, track),
             CloseFunction::Session => (2, 0),
             CloseFunction::FinaliseMinimumRadius => (5, 0),

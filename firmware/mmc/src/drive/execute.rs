@@ -8,7 +8,7 @@ use crate::command::{Command, Query, RequestSense, StartStop, TestUnitReady, Tra
 use crate::error::Error;
 use crate::event::Event;
 use crate::sense::{Reaction, Sense};
-use crate::timeout::{Patience, patience};
+use crate::timeout::Patience;
 use crate::transport::{Data, Host, Status, Transport, TransportError};
 
 /// How a command sent once failed.
@@ -161,16 +161,25 @@ impl<T: Transport, H: Host> Drive<T, H> {
         data: Data<'_>,
         timeout: Duration,
     ) -> Result<(), Fault> {
+        if self.hung {
+            return Err(Fault::Transport(TransportError::Hung));
+        }
         let completion = self
             .transport
             .execute(command.cdb().as_bytes(), data, timeout)
-            .map_err(Fault::Transport)?;
+            .map_err(|error| {
+                self.hung = error == TransportError::Hung;
+                Fault::Transport(error)
+            })?;
         match completion.status {
             Status::Good => Ok(()),
             Status::Busy => Err(Fault::Busy),
             Status::Other(status) => Err(Fault::Status(status)),
             Status::CheckCondition => {
                 let sense = Sense::decode(&completion.sense).unwrap_or_default();
+                if sense.is_reset() {
+                    self.resets = self.resets.wrapping_add(1);
+                }
                 if sense.is_medium_change() {
                     self.generation = self.generation.wrapping_add(1);
                 }
@@ -188,7 +197,7 @@ impl<T: Transport, H: Host> Drive<T, H> {
 
     /// Sends a command until it succeeds: waits while the drive is busy, repeats after attentions.
     pub(crate) fn run<C: Command>(&mut self, command: &C, data: Data<'_>) -> Result<(), Error> {
-        self.run_for(command, data, patience(command.cdb().operation_code()))
+        self.run_for(command, data, self.patience(command.cdb().operation_code()))
     }
 
     /// [`Self::run`] with a patience of its own.
@@ -246,7 +255,7 @@ impl<T: Transport, H: Host> Drive<T, H> {
 
     /// Waits until the drive has ended what `reason` started, and its disc can be used.
     pub(crate) fn wait_ready(&mut self, reason: &'static str, patience: Duration) -> Result<(), Error> {
-        let answer = crate::timeout::patience(TestUnitReady.cdb().operation_code()).answer;
+        let answer = self.patience(TestUnitReady.cdb().operation_code()).answer;
         let mut attempts = Attempts::new(reason, patience, &self.host);
         loop {
             let Err(fault) = self.issue(&TestUnitReady, Data::None, answer) else {
@@ -272,9 +281,9 @@ impl<T: Transport, H: Host> Drive<T, H> {
     }
 
     /// How far a long operation has come. Some drives tell it only here, not with TEST UNIT READY.
-    fn progress(&mut self) -> Option<u16> {
+    pub(crate) fn progress(&mut self) -> Option<u16> {
         let mut answer = [0; 18];
-        let timeout = patience(RequestSense.cdb().operation_code()).answer;
+        let timeout = self.patience(RequestSense.cdb().operation_code()).answer;
         self.issue(&RequestSense, Data::In(&mut answer), timeout).ok()?;
         RequestSense::response(&answer).ok()?.0.progress
     }
@@ -285,7 +294,7 @@ impl<T: Transport, H: Host> Drive<T, H> {
             action: Tray::Start,
             immediate: !self.quirks.synchronous_start,
         };
-        let timeout = patience(command.cdb().operation_code()).answer;
+        let timeout = self.patience(command.cdb().operation_code()).answer;
         let mut attempts = Attempts::new(StartStop::NAME, timeout, &self.host);
         loop {
             let Err(fault) = self.issue(&command, Data::None, timeout) else {
@@ -306,7 +315,7 @@ impl<T: Transport, H: Host> Drive<T, H> {
         make: impl Fn(bool) -> C,
         immediate: bool,
     ) -> Result<(), Error> {
-        let patience = patience(make(false).cdb().operation_code());
+        let patience = self.patience(make(false).cdb().operation_code());
         let whole = Patience {
             answer: patience.completion,
             ..patience

@@ -8,14 +8,15 @@ use core::time::Duration;
 
 use crate::bytes::text;
 use crate::command::{
-    Command, Configuration, GetConfiguration, GetEventStatus, GetPerformance, Inquiry, ModeSense,
-    PreventAllow, SetCdSpeed, SetStreaming, StartStop, StreamingDescriptor, TestUnitReady, Tray, feature,
+    Command, Configuration, GetConfiguration, GetEventStatus, Inquiry, ModeSense, PreventAllow, Query,
+    ReadCapacity, StartStop, TestUnitReady, Tray, feature,
 };
 use crate::error::Error;
 use crate::profile::Profile;
 use crate::quirk::Quirks;
 use crate::sense::Reaction;
-use crate::timeout::patience;
+use crate::speed::Pace;
+use crate::timeout::{Patience, patience_on};
 use crate::transport::{Data, Host, Transport};
 
 /// Room for the answer to GET CONFIGURATION; drives send 200 to 500 bytes.
@@ -79,8 +80,18 @@ pub struct Drive<T, H> {
     pub(crate) quirks: Quirks,
     /// Counts the discs seen: increases whenever the disc may have become another one.
     pub(crate) generation: u32,
+    /// Counts the resets reported: each may have cost what the drive held in its buffer.
+    pub(crate) resets: u32,
     /// READ BUFFER CAPACITY is answered.
     pub(crate) tells_buffer: bool,
+    /// A command was given up that the adapter never ended; no other may follow it.
+    pub(crate) hung: bool,
+    /// The kind of disc last seen, which decides about patience.
+    pub(crate) medium: Profile,
+    /// Reading and writing speed asked for last.
+    pub(crate) paces: (Pace, Pace),
+    /// Reads without trouble since the reading speed was lowered because of some.
+    pub(crate) calm: Option<u32>,
 }
 
 impl<T: Transport, H: Host> Drive<T, H> {
@@ -105,7 +116,12 @@ impl<T: Transport, H: Host> Drive<T, H> {
             identity,
             quirks: Quirks::default(),
             generation: 0,
+            resets: 0,
             tells_buffer: true,
+            hung: false,
+            medium: Profile::NONE,
+            paces: (Pace::Fastest, Pace::Fastest),
+            calm: None,
         };
         drive.inquire()?;
         let mut answer = [0; CONFIGURATION_LENGTH];
@@ -158,6 +174,20 @@ impl<T: Transport, H: Host> Drive<T, H> {
         self.generation
     }
 
+    /// The drive hangs: every command fails with [`TransportError::Hung`](crate::TransportError::Hung) without
+    /// being sent, since the one before is still under way in the adapter.
+    pub fn is_hung(&self) -> bool {
+        self.hung
+    }
+
+    /// Somebody with the privilege reset the device (SG_SCSI_RESET) or switched it off and on: commands are
+    /// sent again, and whatever was known about its disc is stale.
+    pub fn was_reset(&mut self) {
+        self.hung = false;
+        self.resets = self.resets.wrapping_add(1);
+        self.generation = self.generation.wrapping_add(1);
+    }
+
     /// The surroundings given to [`Self::identify`].
     pub fn host(&mut self) -> &mut H {
         &mut self.host
@@ -168,27 +198,60 @@ impl<T: Transport, H: Host> Drive<T, H> {
     /// # Errors
     /// What GET CONFIGURATION brought.
     pub fn profile(&mut self) -> Result<Profile, Error> {
-        let header = self
-            .query(&GetConfiguration { allocation: 8 }, &mut [0; 8])?
-            .current_profile();
-        Ok(Profile(header))
+        self.medium = match self.query(&GetConfiguration { allocation: 8 }, &mut [0; 8]) {
+            Ok(header) => Profile(header.current_profile()),
+            Err(error) if error.reaction() == Reaction::Degrade => self.guess_profile()?,
+            Err(error) => return Err(error),
+        };
+        Ok(self.medium)
     }
 
-    /// The whole configuration: its length first, then as much of it as there is room for.
+    /// Readers older than MMC-2 have no GET CONFIGURATION: the disc's size tells what it can be.
+    fn guess_profile(&mut self) -> Result<Profile, Error> {
+        const LARGEST_CD: u32 = 449_850; // 99:59:74
+        const LARGEST_DVD: u32 = 4_200_000; // two layers
+        match self.query(&ReadCapacity, &mut [0; 8]) {
+            Ok(capacity) if capacity.last_block < LARGEST_CD => Ok(Profile(0x08)),
+            Ok(capacity) if capacity.last_block < LARGEST_DVD => Ok(Profile(0x10)),
+            Ok(_) => Ok(Profile(0x40)),
+            Err(Error::NoDisc) => Ok(Profile::NONE),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The whole configuration: its length first, then as much of it as there is room for. A drive without
+    /// this command has the profile its disc suggests, and no features.
     pub(crate) fn configuration<'b>(
         &mut self,
         answer: &'b mut [u8; CONFIGURATION_LENGTH],
     ) -> Result<Configuration<'b>, Error> {
-        let declared = self
-            .query(&GetConfiguration { allocation: 8 }, &mut [0; 8])?
-            .declared_length();
+        let (declared, profile) = match self.query(&GetConfiguration { allocation: 8 }, &mut [0; 8]) {
+            Ok(header) => (header.declared_length(), Profile(header.current_profile())),
+            Err(error) if error.reaction() == Reaction::Degrade => (8, self.guess_profile()?),
+            Err(error) => return Err(error),
+        };
+        self.medium = profile;
         let wanted = declared.clamp(8, CONFIGURATION_LENGTH);
-        self.query(
-            &GetConfiguration {
-                allocation: u16::try_from(wanted).unwrap_or(u16::MAX),
-            },
-            answer,
-        )
+        let command = GetConfiguration {
+            allocation: u16::try_from(wanted).unwrap_or(u16::MAX),
+        };
+        if wanted > 8 {
+            return self.query(&command, answer);
+        }
+        let [high, low] = profile.0.to_be_bytes();
+        answer.fill(0);
+        for (to, from) in answer.iter_mut().zip([0, 0, 0, 4, 0, 0, high, low]) {
+            *to = from;
+        }
+        GetConfiguration::response(answer).map_err(|error| Error::Malformed {
+            command: GetConfiguration::NAME,
+            error,
+        })
+    }
+
+    /// How long a command may take with the disc seen last.
+    pub(crate) fn patience(&self, operation_code: u8) -> Patience {
+        patience_on(operation_code, self.medium)
     }
 
     /// Waits until the disc can be used.
@@ -198,7 +261,7 @@ impl<T: Transport, H: Host> Drive<T, H> {
     pub fn ready(&mut self) -> Result<(), Error> {
         self.wait_ready(
             TestUnitReady::NAME,
-            patience(TestUnitReady.cdb().operation_code()).completion,
+            self.patience(TestUnitReady.cdb().operation_code()).completion,
         )
     }
 
@@ -290,44 +353,5 @@ impl<T: Transport, H: Host> Drive<T, H> {
             Data::None,
         )?;
         self.ready()
-    }
-
-    /// The write speeds the drive offers for the disc that is in, in 1000 bytes a second; empty when it does
-    /// not tell.
-    ///
-    /// # Errors
-    /// What GET PERFORMANCE brought, unless the drive just does not have it.
-    pub fn write_speeds(&mut self) -> Result<heapless::Vec<u32, 16>, Error> {
-        match self.query(&GetPerformance, &mut [0; 264]) {
-            Ok(answer) => Ok(answer.speeds().take(16).collect()),
-            Err(error) if error.reaction() == Reaction::Degrade => Ok(heapless::Vec::new()),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Asks for a write speed in 1000 bytes a second; the drive takes the nearest it can. `last_block` is the
-    /// last block of the disc's capacity.
-    ///
-    /// # Errors
-    /// What SET STREAMING, and after it SET CD SPEED, brought.
-    pub fn set_write_speed(&mut self, speed: u32, last_block: u32) -> Result<(), Error> {
-        let descriptor = StreamingDescriptor {
-            last_block,
-            read: u32::from(u16::MAX),
-            write: speed,
-        };
-        match self.run(&SetStreaming, Data::Out(&descriptor.to_bytes())) {
-            Err(error) if error.reaction() == Reaction::Degrade => {
-                let write = u16::try_from(speed).unwrap_or(u16::MAX);
-                self.run(
-                    &SetCdSpeed {
-                        read: u16::MAX,
-                        write,
-                    },
-                    Data::None,
-                )
-            }
-            other => other,
-        }
     }
 }

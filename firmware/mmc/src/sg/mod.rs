@@ -1,9 +1,12 @@
 //! The Linux transport: SG_IO on a SCSI generic device.
 
+mod deadline;
 mod sys;
 
 use std::os::fd::OwnedFd;
 use std::time::Duration;
+
+use deadline::{Deadline, Ended};
 
 use rustix::io::Errno;
 
@@ -11,18 +14,37 @@ use crate::transport::{Completion, Data, SENSE_LENGTH, Status, Transport, Transp
 
 /// A drive behind an open SCSI generic device (`/dev/sg*`, opened for reading and writing).
 ///
-/// Only the SG_IO ioctl is used, so the descriptor may have been opened by a more privileged process. A
-/// signal whose handler was installed without `SA_RESTART` ends a wait with [`TransportError::Interrupted`].
+/// Only the SG_IO ioctl is used, so the descriptor may have been opened by a more privileged process. What
+/// that ioctl does not end [`GRACE`] after the command's timeout is broken by a signal from a second thread
+/// and reported as [`TransportError::Hung`]; the first real-time signal is taken for that. The reset that may
+/// bring such a drive back (SG_SCSI_RESET) needs privileges and is left to whoever has them.
 #[derive(Debug)]
 pub struct Sg {
     device: OwnedFd,
+    grace: Duration,
+    /// `None`: the system gave no thread or signal; then the kernel's own timeouts are all there is.
+    deadline: Option<Deadline>,
 }
+
+/// Time the kernel has, after a command's own timeout, for aborting it and resetting device, bus and adapter
+/// (drivers/scsi/scsi_error.c: five steps of ten seconds each, some of them twice).
+pub const GRACE: Duration = Duration::from_secs(120);
 
 impl Sg {
     /// A transport over this descriptor.
     #[must_use]
     pub fn new(device: OwnedFd) -> Self {
-        Self { device }
+        Self::with_grace(device, GRACE)
+    }
+
+    /// The same with another time than [`GRACE`].
+    #[must_use]
+    pub fn with_grace(device: OwnedFd, grace: Duration) -> Self {
+        Self {
+            device,
+            grace,
+            deadline: Deadline::start(),
+        }
     }
 }
 
@@ -47,7 +69,19 @@ impl Transport for Sg {
         timeout: Duration,
     ) -> Result<Completion, TransportError> {
         let mut sense = [0; SENSE_LENGTH];
-        let outcome = sys::sg_io(&self.device, cdb, data, &mut sense, timeout).map_err(failure)?;
+        let device = &self.device;
+        let call = || sys::sg_io(device, cdb, data, &mut sense, timeout);
+        let ended = match &self.deadline {
+            Some(deadline) => deadline.run(timeout.saturating_add(self.grace), call),
+            None => Ended {
+                result: call(),
+                broken: false,
+            },
+        };
+        let outcome = match ended.result {
+            Err(Errno::INTR) if ended.broken => return Err(TransportError::Hung),
+            result => result.map_err(failure)?,
+        };
         match outcome.host_status {
             host_status::OK if outcome.driver_status & 0x0F == DRIVER_TIMEOUT => Err(TransportError::Timeout),
             host_status::OK => Ok(Completion {

@@ -3,18 +3,18 @@
 use std::vec::Vec;
 
 use super::model::{Answer, CAPACITY, Ear, Fault, Model, drive, image};
-use crate::{BLOCK, Close, Disc, DiscStatus, Drive, Error, Event, Sense, Stage};
+use crate::{BLOCK, Close, Disc, DiscStatus, Drive, Error, Event, Intent, Sense, Stage};
 
 /// Burns `blocks` blocks at the next writable address.
 fn burn(drive: &mut Drive<Model, Ear>, blocks: u32, close: Close) -> Result<Disc, Error> {
     let first = drive.disc()?.next_writable().ok_or(Error::AddressUnknown)?;
-    let plan = drive.plan(first, blocks)?;
+    let plan = drive.plan(&Intent::new(first, blocks).close(close))?;
     let cluster = usize::try_from(plan.cluster_blocks()).unwrap() * BLOCK;
     let mut recorder = drive.record(plan)?;
     for part in image(blocks).chunks(cluster) {
         recorder.write(part)?;
     }
-    recorder.finish(close)
+    recorder.finish()
 }
 
 /// The blocks on the disc from `first` on are the image, padded with zeroes to whole clusters.
@@ -101,13 +101,13 @@ fn sessions_are_added_until_the_disc_is_finalised() {
     assert_eq!(burn(&mut drive, 33, Close::Appendable).unwrap().sessions, 2);
     assert_on_disc(&drive, 64, 33, 32);
     burn(&mut drive, 1, Close::Finalised).unwrap();
-    assert_eq!(drive.plan(160, 1), Err(Error::Finalised));
+    assert_eq!(drive.plan(&Intent::new(160, 1)), Err(Error::Finalised));
 }
 
 #[test]
 fn space_is_reserved_when_asked_for() {
     let mut drive = drive(Model::blank(0x41));
-    let plan = drive.plan(0, 40).unwrap().reserving(true);
+    let plan = drive.plan(&Intent::new(0, 40).at_once()).unwrap();
     let _recorder = drive.record(plan).unwrap();
     assert_eq!(
         drive.transport.log.iter().rfind(|cdb| cdb[0] == 0x53).unwrap()[5..9],
@@ -119,7 +119,7 @@ fn space_is_reserved_when_asked_for() {
 fn what_can_be_known_before_is_refused_before() {
     let refused = |model: Model, first, blocks| {
         let mut drive = drive(model);
-        let error = drive.plan(first, blocks).unwrap_err();
+        let error = drive.plan(&Intent::new(first, blocks)).unwrap_err();
         assert_eq!(drive.transport.count(0x2A), 0);
         error
     };
@@ -146,16 +146,11 @@ fn what_can_be_known_before_is_refused_before() {
         }
     );
     assert_eq!(
-        refused(Model::blank(0x43), 0, 1),
+        refused(Model::blank(0x42), 0, 1),
         Error::CannotWrite {
-            profile: crate::Profile(0x43)
+            profile: crate::Profile(0x42)
         }
     );
-    let pseudo_overwrite = Model {
-        pseudo_overwrite: true,
-        ..Model::blank(0x41)
-    };
-    assert_eq!(refused(pseudo_overwrite, 0, 1), Error::PseudoOverwrite);
     let half_closed = Model {
         blocks: std::vec![[1; BLOCK]; 32],
         ..Model::blank(0x41)
@@ -164,13 +159,17 @@ fn what_can_be_known_before_is_refused_before() {
         refused(half_closed, 32, 1),
         Error::OpenTrack { track: 1, start: 0 }
     );
-    assert!(drive(Model::blank(0x41)).plan(0, CAPACITY - 32).is_ok());
+    assert!(
+        drive(Model::blank(0x41))
+            .plan(&Intent::new(0, CAPACITY - 32))
+            .is_ok()
+    );
 }
 
 #[test]
 fn a_wrong_length_is_refused_and_harms_nothing() {
     let mut drive = drive(Model::blank(0x41));
-    let plan = drive.plan(0, 33).unwrap();
+    let plan = drive.plan(&Intent::new(0, 33)).unwrap();
     let mut recorder = drive.record(plan).unwrap();
     assert!(matches!(
         recorder.write(&image(1)),
@@ -182,7 +181,7 @@ fn a_wrong_length_is_refused_and_harms_nothing() {
         Err(Error::WrongLength { needed: BLOCK, .. })
     ));
     assert_eq!(
-        recorder.finish(Close::Appendable),
+        recorder.finish(),
         Err(Error::Incomplete {
             written: 32,
             planned: 64
@@ -231,7 +230,7 @@ fn a_lost_answer_is_settled_by_asking_the_drive() {
 fn an_adapter_that_repeats_a_write_is_seen_through() {
     // The repetition's refusal arrives instead of the first answer.
     let mut drive = drive(Model::blank(0x41));
-    let plan = drive.plan(0, 64).unwrap();
+    let plan = drive.plan(&Intent::new(0, 64)).unwrap();
     let mut recorder = drive.record(plan).unwrap();
     recorder.write(&image(32)).unwrap();
     let twice = image(64);
@@ -305,7 +304,7 @@ fn a_close_that_did_not_close_is_no_success() {
 #[test]
 fn a_disc_changed_between_plan_and_burn_is_refused() {
     let mut drive = drive(Model::blank(0x41));
-    let plan = drive.plan(0, 32).unwrap();
+    let plan = drive.plan(&Intent::new(0, 32)).unwrap();
     let ready = drive.transport.count(0x00);
     drive
         .transport
@@ -320,7 +319,7 @@ fn a_disc_changed_between_plan_and_burn_is_refused() {
 #[test]
 fn an_open_tray_ends_the_burn() {
     let mut drive = drive(Model::blank(0x41));
-    let plan = drive.plan(0, 64).unwrap();
+    let plan = drive.plan(&Intent::new(0, 64)).unwrap();
     let mut recorder = drive.record(plan).unwrap();
     recorder.write(&image(32)).unwrap();
     recorder.drive_for_tests().transport.open = true;

@@ -5,11 +5,13 @@ use std::string::String;
 use std::vec::Vec;
 
 use crate::command::{
-    AddressType, CloseFunction, CloseTrackSession, Command, GetConfiguration, GetEventStatus, GetPerformance,
-    Inquiry, ModeSense, PreventAllow, Query, Read10, Read12, ReadBufferCapacity, ReadCapacity,
-    ReadDiscInformation, ReadDiscStructure, ReadFormatCapacities, ReadTrackInformation, RequestSense,
-    ReserveTrack, SetCdSpeed, SetStreaming, StartStop, StreamingDescriptor, SynchronizeCache, TestUnitReady,
-    Tray, Write10,
+    AddressType, BlankDisc, CloseFunction, CloseTrackSession, Command, CueSheet, FormatDescriptor,
+    FormatUnit, GetConfiguration, GetEventStatus, GetPerformance, Inquiry, ModeSense, PreventAllow, Query,
+    Read10, Read12, ReadBufferCapacity, ReadCapacity, ReadDiscInformation, ReadDiscStructure,
+    ReadFormatCapacities, ReadTrackInformation, RequestSense, ReserveTrack, SelectWriteParameters,
+    SendCueSheet, SendLayerBreak, SenseWriteParameters, SetCdSpeed, SetStreaming, StartStop,
+    StreamingDescriptor, SynchronizeCache, TestUnitReady, Tray, Write10, WriteParameters, WriteType,
+    format_type,
 };
 
 fn hex(bytes: &[u8]) -> String {
@@ -83,6 +85,8 @@ fn recorded_blocks_are_reproduced() {
 #[test]
 fn a_speed_request_is_the_recorded_parameter_list() {
     let descriptor = StreamingDescriptor {
+        restore_defaults: false,
+        rotation: 0,
         last_block: 0xBA_73FF,
         read: 0x15F39,
         write: 0x463C,
@@ -91,6 +95,97 @@ fn a_speed_request_is_the_recorded_parameter_list() {
     assert_eq!(
         hex(&descriptor.to_bytes()).replace(' ', ""),
         recorded.replace(' ', "")
+    );
+}
+
+#[test]
+fn what_prepares_a_disc_is_as_recorded() {
+    let page = |kind, more| {
+        let parameters = WriteParameters::default().with(kind, more);
+        hex(parameters.as_bytes().get(8..24).unwrap())
+    };
+    // cdrskin, CD: track at once, session at once.
+    let track = "05 32 41 04 08 00 00 00 00 00 00 00 00 00 00 96";
+    assert_eq!(page(WriteType::TrackAtOnce, false), track);
+    let session = "05 32 42 00 00 00 00 00 00 00 00 00 00 00 00 96";
+    assert_eq!(page(WriteType::SessionAtOnce, false), session);
+    // xorriso, with more sessions to come.
+    assert_eq!(
+        page(WriteType::SessionAtOnce, true),
+        session.replacen("42 00", "42 C0", 1)
+    );
+    // growisofs -dvd-compat, DVD-R.
+    let incremental = "05 32 60 25 08 10 00 00 00 00 00 00 00 10 00 96";
+    assert_eq!(page(WriteType::Incremental, false), incremental);
+    assert_eq!(
+        page(WriteType::Incremental, true),
+        incremental.replacen("25", "E5", 1)
+    );
+    assert_eq!(
+        page(WriteType::DiscAtOnce, false),
+        "05 32 42 05 08 00 00 00 00 00 00 00 00 00 00 96"
+    );
+    assert_cdb(&SelectWriteParameters, "55 10 00 00 00 00 00 00 3C 00");
+    assert_cdb(&SenseWriteParameters, "5A 08 05 00 00 00 00 00 3C 00");
+    // cdrskin: a session of 1651 blocks.
+    assert_cdb(&SendCueSheet, "5D 00 00 00 00 00 00 00 20 00");
+    let recorded = "41000014000000004101001000000000410101100000020041AA011400001801";
+    let sheet = CueSheet { blocks: 1651 }.to_bytes().unwrap();
+    assert_eq!(hex(&sheet).replace(' ', ""), recorded);
+    assert_eq!(
+        CueSheet { blocks: 450_000 }.to_bytes(),
+        None,
+        "100 minutes are too long"
+    );
+    let list = |blocks, kind, parameter| {
+        let descriptor = FormatDescriptor {
+            blocks,
+            kind,
+            parameter,
+        };
+        hex(&descriptor.to_bytes(true))
+    };
+    assert_cdb(&FormatUnit, "04 11 00 00 00 00");
+    // xorriso, DVD+RW; growisofs, DVD-RW ("quick grow") and BD-RE.
+    let all = FormatDescriptor::ALL;
+    assert_eq!(
+        list(all, format_type::DVD_PLUS_RW, 0),
+        "00 02 00 08 FF FF FF FF 98 00 00 00"
+    );
+    assert_eq!(
+        list(0, format_type::DVD_RW_QUICK_GROW, 16),
+        "00 02 00 08 00 00 00 00 4C 00 00 10"
+    );
+    assert_eq!(
+        list(0x00B8_7400, format_type::BD_RE_SPARES, 0),
+        "00 02 00 08 00 B8 74 00 C0 00 00 00"
+    );
+    let blank = |minimal| BlankDisc {
+        minimal,
+        immediate: true,
+    };
+    assert_cdb(&blank(true), "A1 11 00 00 00 00 00 00 00 00 00 00");
+    assert_cdb(&blank(false), "A1 10 00 00 00 00 00 00 00 00 00 00");
+    assert_cdb(&SendLayerBreak, "BF 00 00 00 00 00 00 20 00 0C 00 00");
+}
+
+#[test]
+fn a_drives_own_write_parameters_are_kept_where_nothing_is_decided() {
+    let mut answer = [0; 60];
+    answer[1] = 58;
+    (answer[8], answer[9]) = (0x85, 0x32); // savable
+    answer[10..60].fill(0xAA);
+    let own = SenseWriteParameters::response(&answer).unwrap();
+    let ours = own.with(WriteType::TrackAtOnce, true);
+    let page = hex(ours.as_bytes().get(8..26).unwrap());
+    assert_eq!(page, "05 32 41 C4 08 00 AA AA 00 AA 00 00 00 00 00 96 AA AA");
+    assert!(!own.agrees(&ours) && ours.agrees(&own.with(WriteType::TrackAtOnce, true)));
+    answer[8] = 0x2A;
+    let other = SenseWriteParameters::response(&answer).unwrap();
+    assert_eq!(
+        other,
+        WriteParameters::default(),
+        "another page is not taken for it"
     );
 }
 
@@ -124,6 +219,7 @@ fn other_blocks_follow_the_standard() {
     assert_eq!(GetPerformance.allocation(), 264);
     assert_cdb(
         &SetCdSpeed {
+            rotation: 0,
             read: 0xFFFF,
             write: 17_982,
         },

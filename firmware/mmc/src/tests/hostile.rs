@@ -8,12 +8,12 @@ use proptest::prelude::{ProptestConfig, Strategy, any, prop, proptest};
 
 use super::model::{Answer, Ear, Fault, Model, drive, image};
 use crate::command::{
-    GetConfiguration, GetEventStatus, GetPerformance, Inquiry, ModeSense, Query, ReadBufferCapacity,
-    ReadCapacity, ReadDiscInformation, ReadDiscStructure, ReadFormatCapacities, ReadTrackInformation,
-    RequestSense,
+    GetConfiguration, GetCurrentPerformance, GetEventStatus, GetPerformance, Inquiry, ModeSense,
+    ModeSenseSpeeds, Query, ReadBufferCapacity, ReadCapacity, ReadDiscInformation, ReadDiscStructure,
+    ReadFormatCapacities, ReadTrackInformation, RequestSense, SenseWriteParameters,
 };
 use crate::transport::{Completion, Data, Transport, TransportError};
-use crate::{BLOCK, Close, Drive, Error, Reload, Sense, Track};
+use crate::{BLOCK, Drive, Error, Intent, Reload, Sense, Track};
 
 /// Every view over these bytes, every accessor of it.
 fn look_at_all(raw: &[u8]) {
@@ -53,6 +53,14 @@ fn look_at_all(raw: &[u8]) {
     }
     if let Ok(view) = GetPerformance::response(raw) {
         assert!(view.speeds().count() * 16 + 8 <= raw.len());
+    }
+    let _ = GetCurrentPerformance::response(raw).map(|view| view.fastest());
+    if let Ok(view) = ModeSenseSpeeds::response(raw) {
+        assert!(view.speeds().count() * 4 + 32 <= raw.len());
+        let _ = (view.fastest_reading(), view.reading(), view.writing());
+    }
+    if let Ok(view) = SenseWriteParameters::response(raw) {
+        assert_eq!(view.as_bytes().len(), 60);
     }
     if let Ok(view) = ReadDiscStructure::response(raw) {
         assert!(view.field(100, 6).len() <= 6);
@@ -122,19 +130,19 @@ impl Transport for Noise {
 fn use_drive(noise: Noise) -> Result<(), Error> {
     let mut drive = Drive::identify(noise, Ear::default())?;
     let _ = drive.media_status();
-    let _ = drive.write_speeds();
+    let _ = drive.speeds();
     let disc = drive.disc()?;
     let mut reader = drive.reader();
     let _ = reader.read(0, &mut [0; 40 * BLOCK]);
     let _ = reader.defeat_cache(0..1000, Reload::Allowed);
     let _ = reader.defeat_cache(0..1000, Reload::Forbidden);
-    let plan = drive.plan(disc.next_writable().unwrap_or(0), 64)?;
+    let plan = drive.plan(&Intent::new(disc.next_writable().unwrap_or(0), 64))?;
     let cluster = usize::try_from(plan.cluster_blocks()).unwrap() * BLOCK;
     let mut recorder = drive.record(plan)?;
     for _ in 0..4 {
         recorder.write(&std::vec![0; cluster])?;
     }
-    recorder.finish(Close::Appendable).map(drop)
+    recorder.finish().map(drop)
 }
 
 proptest! {
@@ -203,12 +211,23 @@ fn fault() -> impl Strategy<Value = Fault> {
 
 /// Burns 150 blocks; `Ok` means that the driver calls the burn good.
 fn burn(drive: &mut Drive<Model, Ear>) -> Result<(), Error> {
-    let plan = drive.plan(0, 150)?;
+    let plan = drive.plan(&Intent::new(0, 150))?;
     let mut recorder = drive.record(plan)?;
     for part in image(150).chunks(32 * BLOCK) {
         recorder.write(part)?;
     }
-    recorder.finish(Close::Appendable).map(drop)
+    recorder.finish().map(drop)
+}
+
+/// The same on an overwritable disc, committed in front.
+fn overwrite(drive: &mut Drive<Model, Ear>) -> Result<(), Error> {
+    let plan = drive.plan(&Intent::new(288, 150))?;
+    let mut recorder = drive.record(plan)?;
+    for part in image(150).chunks(32 * BLOCK) {
+        recorder.write(part)?;
+    }
+    recorder.rewrite(&[(256, [0xF0; BLOCK]), (16, [0xF0; BLOCK])])?;
+    recorder.finish().map(drop)
 }
 
 proptest! {
@@ -224,5 +243,22 @@ proptest! {
             assert_eq!((model.blocks.len(), model.sessions, model.finalised), (160, 1, false));
             assert!(model.blocks[..150].concat() == image(150));
         }
+    }
+
+    #[test]
+    fn what_is_overwritten_and_called_good_is_on_the_disc(faults in prop::collection::vec(fault(), 0..5)) {
+        let mut model = Model::blank(0x43);
+        model.blocks[..288].fill([0xAA; BLOCK]);
+        let mut drive = drive(model);
+        drive.transport.seen = [0; 256];
+        drive.transport.faults = faults.into_iter().collect();
+        let burned = overwrite(&mut drive).is_ok();
+        let blocks = &drive.transport.blocks;
+        if burned {
+            assert!(blocks[288..438].concat() == image(150));
+            assert!([16, 256].iter().all(|at| blocks[*at] == [0xF0; BLOCK]));
+        }
+        let others = (0..288).filter(|at| ![16, 256].contains(at));
+        assert!(others.into_iter().all(|at| blocks[at] == [0xAA; BLOCK]), "the neighbours are as they were");
     }
 }

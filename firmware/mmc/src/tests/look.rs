@@ -2,7 +2,7 @@
 
 use super::model::{Answer, CAPACITY, Model, drive};
 use crate::{
-    DiscStatus, Error, Event, Profile, Quirks, Reaction, Sense, SessionState, patience, transport::Transport,
+    DiscStatus, Error, Event, Profile, Reaction, Sense, SessionState, patience, transport::Transport,
 };
 use core::time::Duration;
 use std::boxed::Box;
@@ -178,11 +178,4 @@ fn the_taxonomy_is_that_of_the_drives() {
         Sense::new(3, 0x0C, 0).to_string(),
         "medium error: write error (sense 3/0C/00)"
     );
-}
-
-#[test]
-fn quirks_go_by_model() {
-    assert!(Quirks::of("PIONEER", "DVD-RW  DVR-216D").synchronous_start);
-    assert!(Quirks::of("PIONEER", "BD-RW   BDR-205").negative_address_when_blank);
-    assert_eq!(Quirks::of("SPINDLE", "BD-MODEL"), Quirks::default());
 }

@@ -5,4 +5,6 @@ mod cdb;
 mod hostile;
 mod look;
 mod model;
+mod odd;
+mod overwrite;
 mod read;

@@ -1,4 +1,4 @@
-//! A scripted drive: a minimal sequential medium, with answers to inject before chosen commands.
+//! A scripted drive: a minimal sequential or overwritable medium, with answers to inject before chosen commands.
 
 use core::time::Duration;
 use std::collections::VecDeque;
@@ -50,6 +50,8 @@ pub(super) struct Model {
     pub(super) seen: [usize; 256],
     /// Blocks that cannot be read.
     pub(super) bad: Vec<u32>,
+    /// Overwritable: what was overwritten since the last flush, which a reset brings back.
+    pub(super) before: Vec<(usize, [u8; BLOCK])>,
 }
 
 impl Model {
@@ -60,7 +62,11 @@ impl Model {
             pseudo_overwrite: false,
             loads: true,
             fua: true,
-            blocks: Vec::new(),
+            blocks: if is_overwritable(profile) {
+                std::vec![[0; BLOCK]; usize::try_from(CAPACITY).unwrap()]
+            } else {
+                Vec::new()
+            },
             track_start: 0,
             track: 1,
             sessions: 0,
@@ -71,6 +77,7 @@ impl Model {
             log: Vec::new(),
             seen: [0; 256],
             bad: Vec::new(),
+            before: Vec::new(),
         }
     }
 
@@ -93,7 +100,10 @@ impl Model {
         match (cdb[0], data) {
             (0x00 | 0x25 | 0x51 | 0x52 | 0x23 | 0x28 | 0x2A, _) if self.open => sense(2, 0x3A, 2),
             (0x00 | 0x1E, _) => Completion::GOOD,
-            (0x35, _) => Completion::GOOD,
+            (0x35, _) => {
+                self.before.clear();
+                Completion::GOOD
+            }
             (0x53, _) => Completion::GOOD,
             (0x1B, _) => {
                 match cdb[4] & 3 {
@@ -124,6 +134,7 @@ impl Model {
             (0x23, Data::In(buffer)) => {
                 let mut answer = [0, 0, 0, 8, 0, 0, 0, 0, 1, 0, 8, 0];
                 answer[4..8].copy_from_slice(&CAPACITY.to_be_bytes());
+                answer[8] += u8::from(is_overwritable(self.profile)); // formatted
                 reply(buffer, &answer)
             }
             (0x5C, Data::In(buffer)) => reply(buffer, &[0, 10, 0, 0, 0, 1, 0, 0, 0, 0, 64, 0]),
@@ -135,6 +146,14 @@ impl Model {
     }
 
     fn write(&mut self, address: u32, bytes: &[u8]) -> Completion {
+        if is_overwritable(self.profile) {
+            let start = usize::try_from(address).unwrap();
+            for (at, block) in (start..).zip(bytes.chunks(BLOCK)) {
+                self.before.push((at, self.blocks[at]));
+                self.blocks[at] = block.try_into().unwrap();
+            }
+            return Completion::GOOD;
+        }
         if address != self.next() {
             return sense(5, 0x21, 2);
         }
@@ -194,6 +213,10 @@ impl Model {
             (_, false, 0) => 0,
             (_, false, _) => 1,
         };
+        if is_overwritable(self.profile) {
+            answer[2] = 3 << 2 | 3;
+            answer[7] = 3;
+        }
         answer[3] = 1;
         answer[4] = self.sessions + u8::from(!self.finalised);
         answer[5] = self.track;
@@ -217,6 +240,11 @@ impl Model {
         answer[16..20].copy_from_slice(&(CAPACITY - self.next()).to_be_bytes());
         reply(buffer, &answer)
     }
+}
+
+/// DVD-RAM, DVD-RW restricted overwrite, DVD+RW, BD-RE.
+fn is_overwritable(profile: u16) -> bool {
+    matches!(profile, 0x12 | 0x13 | 0x1A | 0x43)
 }
 
 fn inquiry() -> [u8; 36] {
@@ -260,6 +288,11 @@ impl Transport for Model {
             .map(|(.., answer)| answer)
         {
             None => Ok(self.carry_out(cdb, data)),
+            // What is overwritten leaves no trace by which a drive that lies could be found out.
+            Some(Answer::Sense(1, code, qualifier)) if is_overwritable(self.profile) => {
+                self.carry_out(cdb, data);
+                Ok(sense(1, code, qualifier))
+            }
             Some(Answer::Sense(key, code, qualifier)) => Ok(sense(key, code, qualifier)),
             Some(Answer::Deferred(key, code, qualifier)) => {
                 let mut completion = sense(key, code, qualifier);
@@ -272,6 +305,14 @@ impl Transport for Model {
             }
             Some(Answer::Dropped) => Err(TransportError::Timeout),
             Some(Answer::Empty) => Ok(Completion::GOOD),
+            Some(Answer::Reset(lost)) if is_overwritable(self.profile) => {
+                for _ in 0..lost {
+                    if let Some((at, block)) = self.before.pop() {
+                        self.blocks[at] = block;
+                    }
+                }
+                Ok(sense(6, 0x29, 0))
+            }
             Some(Answer::Reset(lost)) => {
                 let kept = self.blocks.len().saturating_sub(usize::try_from(lost).unwrap());
                 self.blocks.truncate(kept);
