@@ -3,12 +3,15 @@
 use crate::{
     bytes::{Cdb, View},
     drive::Drive,
+    recording::Track,
     sense::{
         COMMAND_SEQUENCE_ERROR, ILLEGAL_MODE_FOR_TRACK, INVALID_ADDRESS_FOR_WRITE, INVALID_FIELD_IN_CDB,
         INVALID_FIELD_IN_PARAMETER_LIST, NO_MEDIUM_TRAY_OPEN, PARAMETER_LIST_LENGTH, Sense,
     },
 };
 
+/// WRITE TYPE of the write parameters page: a track (CD) at once.
+const TRACK_AT_ONCE: u8 = 1;
 /// WRITE TYPE of the write parameters page: a session (CD) or a disc (DVD) at once.
 const AT_ONCE: u8 = 2;
 /// Blocks of the pre-gap before a session, which the host writes with session at once.
@@ -25,6 +28,41 @@ pub(crate) struct Cue {
     left: u32,
 }
 
+/// The first blocks of the tracks of a cue sheet, and where its session ends. It describes one session of data
+/// in mode 1: lead-in, tracks from `number` on at `start`, each with its pre-gap, lead-out; in this order.
+fn read_sheet(sheet: &[u8], number: u8, start: u32) -> Result<(Vec<u32>, u32), Sense> {
+    let (mut starts, mut end) = (Vec::new(), None);
+    let mut last = None;
+    for (place, entry) in sheet.chunks(8).enumerate() {
+        // CTL and ADR, track number, index, data form, SCMS, minute, second, frame.
+        let [control, track, index, form, _, minute, second, frame] = *entry else {
+            return Err(PARAMETER_LIST_LENGTH);
+        };
+        let frames = (u32::from(minute) * 60 + u32::from(second)) * 75 + u32::from(frame);
+        let next = usize::from(number) + starts.len();
+        let in_order = second < 60 && frame < 75 && last <= Some(frames) && end.is_none();
+        match (track, index) {
+            _ if !in_order || control & 0xF0 != 0x40 => return Err(INVALID_FIELD_IN_PARAMETER_LIST),
+            (0, 0) if place == 0 => continue,
+            (LEAD_OUT, 1) if !starts.is_empty() => end = frames.checked_sub(PRE_GAP),
+            (_, 0) if usize::from(track) == next && form == MODE_1 => {}
+            (_, 1) if usize::from(track) == next && form == MODE_1 => {
+                starts.push(
+                    frames
+                        .checked_sub(PRE_GAP)
+                        .ok_or(INVALID_FIELD_IN_PARAMETER_LIST)?,
+                );
+            }
+            _ => return Err(INVALID_FIELD_IN_PARAMETER_LIST),
+        }
+        last = Some(frames);
+    }
+    match end {
+        Some(end) if starts.first() == Some(&start) => Ok((starts, end)),
+        _ => Err(INVALID_FIELD_IN_PARAMETER_LIST),
+    }
+}
+
 impl Drive {
     /// Whether the disc can be written at `address` in the way the write parameters page says.
     pub(crate) fn check_write_type(&self, address: u32) -> Result<(), Sense> {
@@ -38,6 +76,11 @@ impl Drive {
             return Err(ILLEGAL_MODE_FOR_TRACK);
         }
         let prepared = if profile.is_cd() {
+            // A session at once is written from its beginning to its end.
+            let next = disc.recording().tracks().iter().find(|track| track.free() > 0);
+            if kind == AT_ONCE && self.cue.is_some() && next.is_some_and(|track| track.next() != address) {
+                return Err(INVALID_ADDRESS_FOR_WRITE);
+            }
             self.cue.is_some()
         } else {
             let track = disc.recording().track_at(address);
@@ -56,6 +99,12 @@ impl Drive {
             Some(cue) if cue.left > 0 => Err(INVALID_ADDRESS_FOR_WRITE),
             _ => Ok(0),
         }
+    }
+
+    /// Where the next block goes while the pre-gap before the track at `start` is not full.
+    pub(crate) fn pre_gap_address(&self, start: u32) -> Option<u32> {
+        let cue = self.cue.as_ref().filter(|cue| cue.left > 0)?;
+        (cue.next.wrapping_add(cue.left) == start).then_some(cue.next)
     }
 
     pub(crate) fn pre_gap_written(&mut self, count: u32) {
@@ -77,32 +126,21 @@ impl Drive {
         }
         let length = usize::try_from(cdb.u32(5) & 0xFF_FFFF).unwrap_or(usize::MAX);
         let sheet = data.get(..length).ok_or(PARAMETER_LIST_LENGTH)?;
-        // CTL and ADR, track number, index, data form, SCMS, minute, second, frame.
-        let mut starts = Vec::new();
-        let mut session_end = None;
-        for entry in sheet.chunks(8) {
-            let [_, number, index, form, _, minute, second, frame] = *entry else {
-                return Err(PARAMETER_LIST_LENGTH);
-            };
-            let frames = (u32::from(minute) * 60 + u32::from(second)) * 75 + u32::from(frame);
-            match (number, index) {
-                (LEAD_OUT, 1) => session_end = frames.checked_sub(PRE_GAP),
-                (1..=99, 1) if form == MODE_1 => starts.extend(frames.checked_sub(PRE_GAP)),
-                (0, 0) | (1..=99, 0) => {}
-                _ => return Err(INVALID_FIELD_IN_PARAMETER_LIST),
-            }
-        }
-        let begin = disc.recording().tracks().last().map(|track| track.start);
-        let end = session_end.ok_or(INVALID_FIELD_IN_PARAMETER_LIST)?;
-        let (Some(first), true) = (starts.first().copied(), starts.first().copied() == begin) else {
-            return Err(INVALID_FIELD_IN_PARAMETER_LIST);
-        };
+        let disc = self.medium().ok_or(NO_MEDIUM_TRAY_OPEN)?;
+        let tracks = disc.recording().tracks();
+        let open = (1u8..)
+            .zip(tracks)
+            .last()
+            .ok_or(INVALID_FIELD_IN_PARAMETER_LIST)?;
+        let (mut starts, end) = read_sheet(sheet, open.0, open.1.start)?;
+        let first = open.1.start;
         starts.push(end);
         let mut sizes = Vec::new();
         for pair in starts.windows(2) {
             let [start, next] = *pair else { continue };
             sizes.push(next.checked_sub(start).ok_or(INVALID_FIELD_IN_PARAMETER_LIST)?);
         }
+        let disc = self.ready()?;
         disc.change(|recording, profile| {
             sizes
                 .iter()
@@ -147,6 +185,22 @@ impl Drive {
                 recording.finalise(profile)
             }
         })
+    }
+
+    /// After SYNCHRONIZE CACHE: a track at once ends with its data, as a laser that stops cannot go on.
+    pub(crate) fn end_track_at_once(&mut self) -> Result<(), Sense> {
+        let at_once = self.pages.write_type() == TRACK_AT_ONCE;
+        let disc = self.tray.disc.as_mut().ok_or(NO_MEDIUM_TRAY_OPEN)?;
+        let open = |track: &Track| !track.closed && !track.reserved && !track.damaged && track.written > 0;
+        let begun = (1u16..)
+            .zip(disc.recording().tracks())
+            .find(|(_, track)| open(track));
+        match begun.map(|(number, _)| number) {
+            Some(number) if at_once && disc.profile().is_cd() => {
+                disc.change(|recording, profile| recording.close_track(profile, number))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// After SYNCHRONIZE CACHE: a session at once whose tracks are full is closed.

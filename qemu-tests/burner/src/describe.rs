@@ -6,7 +6,7 @@ use crate::{
     fault::Fault,
     profile::{Profile, Strategy},
     recording::{Recording, Track},
-    sense::{ADDRESS_OUT_OF_RANGE, INVALID_FIELD_IN_CDB, Sense},
+    sense::{ADDRESS_OUT_OF_RANGE, INVALID_FIELD_IN_CDB, NO_MEDIUM_TRAY_OPEN, Sense},
     toc::{LEAD_IN, minutes},
 };
 
@@ -44,8 +44,8 @@ impl Drive {
             2 if profile.structure_family == 1 => {
                 body.extend([2 << 5, 0]);
                 // Replacements and reallocations left, updates: what the spare areas hold.
-                let left = recording.spare / profile.ecc_blocks;
-                [left, left, 0].iter().for_each(|value| body.put32(*value));
+                let left = recording.spares_left(profile);
+                [left, left, left].iter().for_each(|value| body.put32(*value));
                 return Ok(with_length16(&body));
             }
             _ => return Err(INVALID_FIELD_IN_CDB),
@@ -79,10 +79,9 @@ impl Drive {
         match tracks.last().filter(|last| profile.is_cd() && !last.closed) {
             // The lead-in of the session to come, 60 seconds before its pre-gap, and the last possible lead-out.
             Some(last) => {
-                let lead_in = if last.start == 0 {
-                    LEAD_IN
-                } else {
-                    minutes(last.start - 4650)
+                let lead_in = match last.start.checked_sub(4650) {
+                    Some(start) if last.session > 1 => minutes(start),
+                    _ => LEAD_IN,
                 };
                 for position in [lead_in, minutes(recording.capacity())] {
                     body.put8(0);
@@ -99,7 +98,8 @@ impl Drive {
 
     /// READ TRACK INFORMATION (MMC-6) by address, track number or session number.
     pub(crate) fn read_track_information(&mut self, cdb: &Cdb) -> Result<Vec<u8>, Sense> {
-        let disc = self.ready()?;
+        self.ready()?;
+        let disc = self.medium().ok_or(NO_MEDIUM_TRAY_OPEN)?;
         let recording = disc.recording();
         let tracks = recording.tracks();
         let wanted = cdb.u32(2);
@@ -107,8 +107,10 @@ impl Drive {
         let (number, track) = match cdb.u8(1) & 3 {
             0 => recording.track_at(wanted).ok_or(ADDRESS_OUT_OF_RANGE)?,
             1 if wanted == 0xFF => {
-                let invisible = |(_, track): &(u16, &Track)| !track.closed && !track.reserved;
-                numbered().find(invisible).ok_or(INVALID_FIELD_IN_CDB)?
+                // While a cue sheet is carried out, the track being written.
+                let at_once = self.cue.is_some();
+                let next = |(_, track): &(u16, &Track)| track.free() > 0 && (at_once || !track.reserved);
+                numbered().find(next).ok_or(INVALID_FIELD_IN_CDB)?
             }
             1 => numbered()
                 .find(|(number, _)| u32::from(*number) == wanted)
@@ -123,7 +125,13 @@ impl Drive {
         let mut body = Vec::with_capacity(46);
         let damaged = u8::from(track.damaged && !track.closed) << 5;
         body.extend([number[1], session[1], 0, damaged | 4]); // track mode: data, recorded uninterruptedly
-        body.put8(u8::from(track.reserved) << 7 | u8::from(blank) << 6 | 1); // data mode 1
+        // Restricted overwrite is of packets of one ECC block.
+        let packets = if disc.profile().strategy == Strategy::Restricted {
+            0x30
+        } else {
+            0
+        };
+        body.put8(u8::from(track.reserved) << 7 | u8::from(blank) << 6 | packets | 1); // data mode 1
         // What is overwritten has no next writable address.
         let free = if disc.profile().is_overwritten() {
             0
@@ -132,7 +140,8 @@ impl Drive {
         };
         body.put8(u8::from(!blank) << 1 | u8::from(free > 0));
         body.put32(track.start);
-        body.put32(if free > 0 { track.next() } else { 0 });
+        let next = self.pre_gap_address(track.start).unwrap_or(track.next());
+        body.put32(if free > 0 { next } else { 0 });
         body.put32(free);
         body.put32(disc.profile().ecc_blocks);
         body.put32(track.size);

@@ -7,6 +7,7 @@
 use std::{
     fs::{self, File, TryLockError},
     io,
+    ops::Range,
     os::unix::fs::FileExt as _,
     path::{Path, PathBuf},
 };
@@ -16,7 +17,7 @@ use crate::{
     error::Error,
     profile::{Profile, Strategy},
     recording::Recording,
-    sense::{INTERNAL_TARGET_FAILURE, Sense},
+    sense::{INTERNAL_TARGET_FAILURE, Sense, WRITE_ERROR},
 };
 
 /// Blocks recorded before the state is committed without being asked: 16 MiB. The rename is what costs time.
@@ -194,6 +195,27 @@ impl Disc {
         } else {
             Ok(())
         }
+    }
+
+    /// Before a WRITE: what it needs of the spare areas, for blocks written again and for `defective` ones.
+    pub(crate) fn spend_spares(
+        &mut self,
+        range: &Range<u32>,
+        defective: impl Iterator<Item = u32>,
+    ) -> Result<(), Sense> {
+        let mut recording = None;
+        for address in defective {
+            if self.recording.spare == 0 {
+                return Err(WRITE_ERROR.at(address));
+            }
+            let recording = recording.get_or_insert_with(|| self.recording.clone());
+            recording.replace(self.profile, address)?;
+        }
+        if let Some(recording) = recording {
+            self.recording = recording;
+        }
+        self.recording
+            .overwrite(self.profile, range.start, range.end.saturating_sub(range.start))
     }
 
     /// SYNCHRONIZE CACHE: half-recorded ECC blocks are padded with zeros, and the state is committed.

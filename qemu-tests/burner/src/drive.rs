@@ -1,11 +1,12 @@
 //! The drive: one command in, one answer out.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::{
     at_once::Cue,
-    attention::Attention,
+    attention::{Attention, LOCAL},
     bytes::Cdb,
+    clock::Clock,
     disc::Disc,
     fault::{Fault, Faults},
     modes::ModePages,
@@ -84,7 +85,7 @@ pub struct Drive {
     /// The command being executed will not be answered.
     pub(crate) reply_lost: bool,
     observer: Option<Observer>,
-    power_on: Instant,
+    pub(crate) clock: Clock,
 }
 
 impl Drive {
@@ -103,7 +104,7 @@ impl Drive {
             delay: Duration::ZERO,
             reply_lost: false,
             observer: None,
-            power_on: Instant::now(),
+            clock: Clock::real(),
         }
     }
 
@@ -117,9 +118,14 @@ impl Drive {
         self.observer = Some(Box::new(observer));
     }
 
-    /// Queues a unit attention for the next command that reports one.
+    /// Queues a unit attention for every initiator's next command that reports one.
     pub fn unit_attention(&mut self, sense: Sense) {
         self.attention.unit(sense);
+    }
+
+    /// The initiator of that name is gone: what it prevented is allowed.
+    pub(crate) fn lose_initiator(&mut self, name: &[u8]) {
+        self.attention.allow_removal(Some(name));
     }
 
     /// Power off and on: mode pages, speeds and the tray lock are as new. Whatever lies in the tray stays
@@ -144,20 +150,21 @@ impl Drive {
         self.pages = ModePages::new();
         self.speed = Speed::default();
         self.cue = None;
-        self.tray.locked = false;
+        self.attention.allow_removal(None);
         self.attention.unit(why);
     }
 
     /// Executes one command with the data that came along. A reply delayed by a fault is slept for here.
     pub fn execute(&mut self, cdb: &[u8], data_out: &[u8]) -> Response {
-        let (response, delay) = self.perform(cdb, data_out);
+        let (response, delay) = self.perform(LOCAL, cdb, data_out);
         std::thread::sleep(delay);
         response
     }
 
-    /// The same, leaving the delay of the reply to the caller.
-    pub(crate) fn perform(&mut self, cdb: &[u8], data_out: &[u8]) -> (Response, Duration) {
-        let (cdb, at) = (Cdb::new(cdb), self.power_on.elapsed());
+    /// The same for the initiator of that name, leaving the delay of the reply to the caller.
+    pub(crate) fn perform(&mut self, initiator: &[u8], cdb: &[u8], data_out: &[u8]) -> (Response, Duration) {
+        let (cdb, at) = (Cdb::new(cdb), self.now());
+        self.attention.turn(initiator, self.medium().is_some());
         let answer = self.disturbed(&cdb).and_then(|()| self.dispatch(&cdb, data_out));
         let mut response: Response = answer.map_or_else(Into::into, Into::into);
         let lost =
@@ -178,6 +185,7 @@ impl Drive {
         };
         let late = Duration::from_millis(self.faults.fire(late).unwrap_or(0));
         let delay = std::mem::take(&mut self.delay) + late;
+        let took = self.now() - at + delay;
         if let Some(observer) = &mut self.observer {
             observer(&Record {
                 cdb: cdb.bytes().to_vec(),
@@ -186,15 +194,10 @@ impl Drive {
                 status: response.status,
                 sense: response.sense,
                 at,
-                took: self.power_on.elapsed() - at,
+                took,
             });
         }
-        (response, delay)
-    }
-
-    /// Time since power-on.
-    pub(crate) fn now(&self) -> Duration {
-        self.power_on.elapsed()
+        (response, self.clock.wait(delay))
     }
 
     /// What happens around the drive before a command reaches it.
@@ -293,6 +296,8 @@ impl Drive {
             0xAD => self
                 .read_disc_structure(cdb)
                 .map(|reply| cut(reply, allocation(8))),
+            0xB9 => self.read_cd_msf(cdb),
+            0xBE => self.read_cd(cdb),
             0xBF => self.send_disc_structure(cdb, data_out),
             _ => Err(INVALID_OPERATION_CODE),
         }
@@ -311,6 +316,11 @@ impl Drive {
         self.medium().map(Disc::profile)
     }
 
+    /// What a drive that takes time is busy with.
+    pub(crate) fn working(&self) -> Option<Sense> {
+        self.pace.as_ref()?.busy(self.now())
+    }
+
     /// The disc, if it can be used now.
     pub(crate) fn ready(&mut self) -> Result<&mut Disc, Sense> {
         if self.medium().is_none() {
@@ -320,9 +330,7 @@ impl Drive {
                 NO_MEDIUM_TRAY_CLOSED
             });
         }
-        let working = |pace: &Pace| pace.busy(self.now());
-        let busy = self.pace.as_ref().and_then(working);
-        if let Some(sense) = self.attention.take_busy().or(busy) {
+        if let Some(sense) = self.attention.take_busy().or_else(|| self.working()) {
             return Err(sense);
         }
         self.tray.disc.as_mut().ok_or(NO_MEDIUM_TRAY_CLOSED)

@@ -61,9 +61,14 @@ pub enum Error {
         /// The name refused.
         name: String,
     },
-    /// iSCSI target on {address}: {source}
+    /// {reason}
+    Order {
+        /// Why an order to the drive was not carried out.
+        reason: String,
+    },
+    /// {address}: {source}
     Listen {
-        /// Where it should have listened.
+        /// Where it should have listened, or been reached.
         address: String,
         /// What the system answered.
         source: io::Error,

@@ -8,7 +8,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::Error;
+use crate::{error::Error, order::ArmedFault};
 
 /// One thing that goes wrong. `times` limits how often it happens; without it, it always does.
 ///
@@ -40,6 +40,15 @@ pub enum Fault {
         at: u32,
         /// How often.
         times: Option<u32>,
+    },
+    /// These blocks are defective. What is written there goes to a spare area instead, as long as there is room
+    /// (then 03/0C/02); without spare areas, WRITE fails with 03/0C/00. READ of what was not replaced fails
+    /// with 03/11/05.
+    Defect {
+        /// First defective block.
+        at: u32,
+        /// Number of defective blocks; 1 when not given.
+        blocks: Option<u32>,
     },
     /// WRITE at or beyond `at` is refused with 02/04/08, long write in progress.
     LongWrite {
@@ -163,7 +172,11 @@ impl Fault {
             | Self::ReplyDelay { times, .. } => *times,
             Self::ReadError { tries, .. } => *tries,
             Self::TrayOpens { .. } | Self::PowerCut { .. } | Self::Swap { .. } => Some(1),
-            Self::NoDisc {} | Self::BecomingReady { .. } | Self::SlowClose { .. } | Self::Rot { .. } => None,
+            Self::NoDisc {}
+            | Self::Defect { .. }
+            | Self::BecomingReady { .. }
+            | Self::SlowClose { .. }
+            | Self::Rot { .. } => None,
         }
     }
 }
@@ -214,6 +227,14 @@ impl Faults {
         self.0.clear();
     }
 
+    /// Every fault, with how often it happened.
+    pub(crate) fn armed(&self) -> impl Iterator<Item = ArmedFault> {
+        self.0.iter().map(|armed| ArmedFault {
+            happened: armed.fired,
+            fault: armed.fault.clone(),
+        })
+    }
+
     pub(crate) fn no_disc(&self) -> bool {
         self.0.iter().any(|armed| armed.fault == Fault::NoDisc {})
     }
@@ -222,6 +243,14 @@ impl Faults {
     pub(crate) fn rotten(&self) -> impl Iterator<Item = Range<u32>> {
         self.0.iter().filter_map(|armed| match armed.fault {
             Fault::Rot { at, blocks } => Some(at..at.saturating_add(blocks.unwrap_or(1))),
+            _ => None,
+        })
+    }
+
+    /// The ranges of blocks that are defective.
+    pub(crate) fn defects(&self) -> impl Iterator<Item = Range<u32>> {
+        self.0.iter().filter_map(|armed| match armed.fault {
+            Fault::Defect { at, blocks } => Some(at..at.saturating_add(blocks.unwrap_or(1))),
             _ => None,
         })
     }

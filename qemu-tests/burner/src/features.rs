@@ -46,7 +46,8 @@ pub(crate) static FEATURES: &[Feature] = &[
     feature(0x0003, 1, Body::Fixed(&[0x39, 0, 0, 0])),
     feature(0x0010, 0, Body::RandomReadable),
     feature(0x001D, 0, Body::Fixed(&[])),
-    feature(0x001E, 2, Body::Fixed(&[0, 0, 0, 0])),
+    // CD read: error flags, but neither CD-TEXT nor audio.
+    feature(0x001E, 2, Body::Fixed(&[2, 0, 0, 0])),
     feature(0x001F, 1, Body::Fixed(&[0, 0, 0, 0])),
     feature(0x0020, 1, Body::RandomWritable),
     feature(INCREMENTAL, 3, Body::Incremental),

@@ -29,10 +29,14 @@ type Capacity = (u32, u8, u32);
 
 /// What the medium could be formatted to.
 fn formattable(profile: &Profile, recording: &Recording) -> Vec<Capacity> {
-    let total = recording.capacity.saturating_add(recording.spare);
+    let total = recording.formattable(profile);
     let less = |spare: u32| total - (spare - spare % profile.ecc_blocks);
-    // 768 and 256 MiB on a full-size layer, in proportion on a smaller disc.
-    let (usual, least) = (less((total / 31).min(393_216)), less((total / 93).min(131_072)));
+    // 768 MiB, 256 more for a second layer, and at least 256; in proportion on a smaller disc.
+    let second = if profile.layers > 1 { 131_072 } else { 0 };
+    let (usual, least) = (
+        less((total / 31).min(393_216 + second)),
+        less((total / 93).min(131_072)),
+    );
     let capacity = |kind: u8| match kind {
         FULL if profile.structure_family == 1 => vec![(usual, FULL, 2048)],
         FULL => vec![(total, FULL, 2048)],
@@ -89,7 +93,7 @@ impl Drive {
         };
         let (kind, subtype) = (kind >> 2, kind & 3);
         let (profile, recording) = (disc.profile(), disc.recording());
-        let total = recording.capacity.saturating_add(recording.spare);
+        let total = recording.formattable(profile);
         if !profile.formats.contains(&kind) {
             return Err(INVALID_FIELD_IN_PARAMETER_LIST);
         }
@@ -111,8 +115,8 @@ impl Drive {
                     return Err(COMMAND_SEQUENCE_ERROR); // write-once
                 }
                 set_capacity(&mut formatted, profile, recording, kind, blocks)?;
-                // Only subtype 0 makes blocks overwritable; the others just manage defects.
-                formatted.formatted = kind == BD_R_WITH_SPARES && subtype == 0;
+                // Subtype 0 makes blocks overwritable, of either type; the others just manage defects.
+                formatted.formatted = subtype == 0;
             }
             _ if kind == GROW_LAST_SESSION || kind == QUICK_RESTRICTED => {}
             _ if background => {
@@ -175,7 +179,8 @@ fn set_capacity(
     if blocks > total || blocks < total / 2 || !blocks.is_multiple_of(profile.ecc_blocks) {
         return Err(INVALID_FIELD_IN_PARAMETER_LIST);
     }
-    (formatted.capacity, formatted.spare) = (blocks, total - blocks);
+    formatted.spare += total - blocks;
+    formatted.capacity = blocks;
     if let Some(track) = formatted.tracks.first_mut() {
         track.size = blocks;
     }

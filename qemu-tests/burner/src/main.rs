@@ -2,19 +2,21 @@
 
 use std::{
     fs::File,
-    io::{BufWriter, Write as _},
+    io::{self, BufWriter, Write as _},
     net::SocketAddr,
     path::PathBuf,
+    sync::mpsc,
 };
 
 use anyhow::{Context as _, Result, anyhow};
-use burner::{Disc, Drive, Faults, PROFILES, Profile, SharedDrive, Target, Timing};
+use burner::{Control, ControlAddress, Disc, Drive, Faults, PROFILES, Profile, SharedDrive, Target, Timing};
 use clap::Parser;
 
 /// An emulated MMC burner behind an iSCSI target.
 ///
-/// Prints one line, the drive's URL, when it is ready, and runs until it is killed; the disc then holds all
-/// that was written up to the last SYNCHRONIZE CACHE and at most 16 MiB less of what came after.
+/// Prints one line, the drive's URL, when it is ready (and one more with --control), and runs until it is told to
+/// quit, or killed; the disc then holds all that was written up to the last SYNCHRONIZE CACHE and at most 16 MiB
+/// less of what came after.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
@@ -37,12 +39,18 @@ struct Arguments {
     /// Takes real time, writing at so many times the medium's basic speed, such as 4x [default: no time]
     #[arg(long, value_name = "FACTOR", value_parser = factor)]
     speed: Option<u32>,
+    /// With --speed: constant angular velocity, so that the speed is reached at the rim only
+    #[arg(long, requires = "speed")]
+    cav: bool,
     /// TOML file of [[fault]] tables
     #[arg(long, value_name = "FILE")]
     faults: Option<PathBuf>,
     /// File that gets one line for each command
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
+    /// Takes orders there, a line each ("help" tells them): 127.0.0.1:PORT, or the path of a Unix-domain socket
+    #[arg(long, value_name = "ADDRESS", value_parser = str::parse::<ControlAddress>)]
+    control: Option<ControlAddress>,
     /// Name of the drive: the end of its iSCSI name, and its serial number
     #[arg(long, default_value = "burner0")]
     name: String,
@@ -83,6 +91,7 @@ fn main() -> Result<()> {
     if let Some(factor) = arguments.speed {
         drive.set_timing(Some(Timing {
             write: Some(factor * basic_speed(arguments.media)),
+            cav: arguments.cav,
             ..Timing::default()
         }));
     }
@@ -101,9 +110,24 @@ fn main() -> Result<()> {
     };
     drive.insert(disc);
     let target = Target::listen(arguments.listen)?;
-    let iqn = target.add(&arguments.name, SharedDrive::new(drive))?;
-    println!("{}", target.url(&iqn));
-    loop {
-        std::thread::park();
-    }
+    let drive = SharedDrive::new(drive);
+    let iqn = target.add(&arguments.name, drive.clone())?;
+    let (quit, quitting) = mpsc::sync_channel(1);
+    let order = quit.clone();
+    let control = arguments.control.map(|address| {
+        Control::listen(&address, drive.clone(), move || {
+            let _ = order.try_send(()); // once is enough
+        })
+    });
+    let control = control.transpose()?;
+    let control_line = control
+        .as_ref()
+        .map(|control| format!("control {}\n", control.address()));
+    // At once: who has read the first line may close the pipe.
+    let ready = format!("{}\n{}", target.url(&iqn), control_line.unwrap_or_default());
+    io::stdout().write_all(ready.as_bytes())?;
+    quitting.recv()?;
+    drop((quit, control, target));
+    drop(drive.control(Drive::remove)); // what is in the buffer reaches the disc
+    Ok(())
 }

@@ -5,8 +5,8 @@ use crate::{
     describe::BUFFER,
     drive::{Drive, cut},
     sense::{
-        INVALID_FIELD_IN_CDB, INVALID_FIELD_IN_PARAMETER_LIST, PARAMETER_LIST_LENGTH,
-        SAVING_PARAMETERS_NOT_SUPPORTED, Sense,
+        INVALID_FIELD_IN_CDB, INVALID_FIELD_IN_PARAMETER_LIST, MODE_PARAMETERS_CHANGED,
+        PARAMETER_LIST_LENGTH, SAVING_PARAMETERS_NOT_SUPPORTED, Sense,
     },
 };
 
@@ -201,7 +201,10 @@ impl Drive {
         if !rest.is_empty() {
             return Err(PARAMETER_LIST_LENGTH);
         }
-        self.pages = pages;
+        if pages.0 != self.pages.0 {
+            self.pages = pages;
+            self.attention.unit_of_others(MODE_PARAMETERS_CHANGED);
+        }
         Ok(Vec::new())
     }
 
@@ -215,7 +218,7 @@ impl Drive {
         // The page knows no BD: reads CD-R, -RW, DVD-ROM, -R and -RAM, writes CD-R, -RW, DVD-R and -RAM; several
         // sessions.
         page.extend([0x3B, 0x33, 0x40, 0]);
-        page.extend([0x29 | u8::from(self.tray.locked) << 1, 0]); // tray, ejects, can be locked
+        page.extend([0x29 | u8::from(self.attention.is_removal_prevented()) << 1, 0]); // tray, ejects, can be locked
         page.put16(writes.first().copied().unwrap_or(0));
         page.zeros(2);
         page.put16(BUFFER / 1024);

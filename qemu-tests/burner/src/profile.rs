@@ -47,6 +47,8 @@ pub struct Profile {
     pub track_gap: [u32; 2],
     /// Format types FORMAT UNIT takes.
     pub formats: &'static [u8],
+    /// Spare blocks a new disc of full size comes with; what FORMAT UNIT sets aside is told by the disc.
+    pub spare: u32,
     /// Can be erased or overwritten.
     pub erasable: bool,
     /// Comes formatted from the factory.
@@ -72,6 +74,7 @@ const BASE: Profile = Profile {
     gaps: [0, 0],
     track_gap: [0, 0],
     formats: &[],
+    spare: 0,
     erasable: false,
     formatted: false,
     features: &[],
@@ -227,6 +230,7 @@ pub static DVD_RAM: Profile = Profile {
     book: 0x16,
     strategy: Strategy::Random,
     capacity: 2_236_704,
+    spare: 12_800, // the primary spare area
     erasable: true,
     formatted: true,
     formats: &[0x00, 0x01],
@@ -345,6 +349,13 @@ impl Profile {
     #[must_use]
     pub fn named(name: &str) -> Option<&'static Self> {
         PROFILES.iter().copied().find(|profile| profile.name == name)
+    }
+
+    /// Spare blocks that a new disc of `capacity` blocks comes with, in proportion.
+    pub(crate) fn spare_of(&self, capacity: u32) -> u32 {
+        let share = u64::from(self.spare) * u64::from(capacity) / u64::from(self.capacity.max(1));
+        let share = u32::try_from(share).unwrap_or(0);
+        share - share % self.ecc_blocks
     }
 
     /// It is a CD.

@@ -22,10 +22,15 @@ const TRANSFER: u32 = 65535;
 /// The format type of media that are formatted in the background (DVD+RW).
 const BACKGROUND: u8 = 0x26;
 
+/// The blocks that both ranges hold.
+fn shared(one: &Range<u32>, other: &Range<u32>) -> Option<Range<u32>> {
+    let both = one.start.max(other.start)..one.end.min(other.end);
+    (!both.is_empty()).then_some(both)
+}
+
 /// The first block that both ranges hold.
 fn common(one: &Range<u32>, other: &Range<u32>) -> Option<u32> {
-    let start = one.start.max(other.start);
-    (start < one.end.min(other.end)).then_some(start)
+    shared(one, other).map(|both| both.start)
 }
 
 fn block(at: u32) -> Range<u32> {
@@ -51,6 +56,12 @@ impl Drive {
             return Err(UNRECOVERED_READ_ERROR.at(bad));
         }
         let disc = self.tray.disc.as_ref().ok_or(NO_MEDIUM_TRAY_OPEN)?;
+        let readable = |at: &u32| disc.recording().is_replaced(disc.profile(), *at);
+        let defects = self.faults.defects().filter_map(|defect| shared(&range, &defect));
+        let lost = defects.flatten().find(|at| !readable(at));
+        if let Some(at) = lost {
+            return Err(UNRECOVERED_READ_ERROR.at(at));
+        }
         let mut data = disc.read(address, count)?;
         let rotten = |address| self.faults.rotten().any(|range| range.contains(&address));
         for (_, block) in (address..)
@@ -60,6 +71,7 @@ impl Drive {
             // A few bits of each block, so that it still looks like what it was.
             block.iter_mut().step_by(500).for_each(|byte| *byte ^= 0x10);
         }
+        self.take_time_to_read(address, count);
         Ok(data)
     }
 
@@ -82,7 +94,8 @@ impl Drive {
         let data = data.get(skipped..).unwrap_or_default();
         let range = address..address.saturating_add(count);
         self.write_faults(&range)?;
-        self.fill_buffer(address, data)?;
+        self.replace_defects(&range)?;
+        self.fill_buffer(address, count)?;
         let cut = |fault: &Fault| match fault {
             Fault::PowerCut { at } => common(&range, &block(*at)),
             _ => None,
@@ -102,27 +115,28 @@ impl Drive {
         Ok(Vec::new())
     }
 
+    /// Finds room in the spare areas for what cannot be written in its own place.
+    fn replace_defects(&mut self, range: &Range<u32>) -> Result<(), Sense> {
+        let disc = self.tray.disc.as_mut().ok_or(NO_MEDIUM_TRAY_OPEN)?;
+        let defective = || self.faults.defects().filter_map(|defect| shared(range, &defect));
+        disc.spend_spares(range, defective().flatten())
+    }
+
     /// Takes the time a WRITE takes, if any is taken.
-    fn fill_buffer(&mut self, address: u32, data: &[u8]) -> Result<(), Sense> {
-        let (now, speed) = (self.now(), self.write_speed());
+    fn fill_buffer(&mut self, address: u32, count: u32) -> Result<(), Sense> {
         let heeded = self
             .current_profile()
             .is_some_and(|profile| !profile.write_types.is_empty());
         let protected = !heeded || self.pages.is_underrun_protected();
-        let Some(pace) = &mut self.pace else { return Ok(()) };
-        let length = u64::try_from(data.len()).unwrap_or(u64::MAX);
-        match pace.write(now, speed, length, protected) {
-            Ok(wait) => self.delay = wait,
-            Err(sense) => {
+        self.take_time_to_write(address, count, protected)
+            .or_else(|sense| {
                 let disc = self.tray.disc.as_mut().ok_or(NO_MEDIUM_TRAY_OPEN)?;
                 disc.change(|recording, _| {
                     recording.damage(address);
                     Ok(())
                 })?;
-                return Err(sense);
-            }
-        }
-        Ok(())
+                Err(sense)
+            })
     }
 
     fn write_faults(&mut self, range: &Range<u32>) -> Result<(), Sense> {
@@ -148,6 +162,7 @@ impl Drive {
     /// SYNCHRONIZE CACHE (MMC-6).
     pub(crate) fn synchronize_cache(&mut self, cdb: &Cdb) -> Result<Vec<u8>, Sense> {
         self.ready()?.synchronize()?;
+        self.end_track_at_once()?;
         self.end_at_once()?;
         self.linger(cdb.bit(1, 1), OPERATION_IN_PROGRESS, Work::Flush);
         Ok(Vec::new())

@@ -10,7 +10,8 @@ use crate::{
     sense::{
         ADDRESS_OUT_OF_RANGE, BLANK_CHECK, COMMAND_SEQUENCE_ERROR, END_OF_USER_AREA, ILLEGAL_MODE_FOR_TRACK,
         INVALID_ADDRESS_FOR_WRITE, INVALID_FIELD_IN_CDB, MEDIUM_NOT_FORMATTED, NO_MORE_RESERVATIONS,
-        RESERVED_TRACK_NOT_FULL, Sense, UNRECOVERED_READ_ERROR, WRITE_PROTECTED,
+        NO_SPARE_LOCATION, REALLOCATION_FAILED, RESERVED_TRACK_NOT_FULL, Sense, UNRECOVERED_READ_ERROR,
+        WRITE_PROTECTED,
     },
 };
 
@@ -70,6 +71,12 @@ pub struct Recording {
     /// Blocks set aside for defects; they are no part of `capacity`.
     #[serde(default)]
     pub(crate) spare: u32,
+    /// First blocks of the ECC blocks that were replaced out of them, ascending.
+    #[serde(default)]
+    pub(crate) replaced: Vec<u32>,
+    /// ECC blocks used up by pseudo-overwriting (BD-R).
+    #[serde(default)]
+    pub(crate) overwritten: u32,
     /// FORMAT UNIT was executed, or the medium came that way.
     #[serde(default)]
     pub(crate) formatted: bool,
@@ -106,7 +113,9 @@ impl Recording {
             media: profile.name.into(),
             capacity,
             finalised: false,
-            spare: 0,
+            spare: profile.spare_of(capacity),
+            replaced: Vec::new(),
+            overwritten: 0,
             formatted: profile.formatted,
             formatting: false,
             quickly_blanked: false,
@@ -205,6 +214,7 @@ impl Recording {
             (end, session) = (track.end(), track.session);
             sound
         }) && self.tracks.len() < usize::from(u16::MAX)
+            && self.replaced.is_sorted()
             && self.capacity > 0
             && !self.tracks.is_empty()
     }
@@ -314,6 +324,54 @@ impl Recording {
             .map(|(position, track)| (position, track.next(), missing(track)))
             .filter(|(_, _, count)| *count > 0)
             .collect()
+    }
+
+    /// Blocks that FORMAT UNIT divides into user and spare areas.
+    pub(crate) fn formattable(&self, profile: &Profile) -> u32 {
+        let fixed = profile.spare_of(profile.capacity.min(self.capacity));
+        self.capacity.saturating_add(self.spare).saturating_sub(fixed)
+    }
+
+    /// ECC blocks left in the spare areas.
+    pub(crate) fn spares_left(&self, profile: &Profile) -> u32 {
+        let used = u32::try_from(self.replaced.len()).unwrap_or(u32::MAX);
+        (self.spare / profile.ecc_blocks).saturating_sub(used.saturating_add(self.overwritten))
+    }
+
+    /// The ECC block of `address` lies in a spare area.
+    pub(crate) fn is_replaced(&self, profile: &Profile, address: u32) -> bool {
+        let begin = address - address % profile.ecc_blocks;
+        self.replaced.binary_search(&begin).is_ok()
+    }
+
+    /// A defective ECC block is replaced; not if no spare area has room.
+    pub(crate) fn replace(&mut self, profile: &Profile, address: u32) -> Result<(), Sense> {
+        let begin = address - address % profile.ecc_blocks;
+        match self.replaced.binary_search(&begin) {
+            Ok(_) => Ok(()),
+            Err(_) if self.spares_left(profile) == 0 => Err(REALLOCATION_FAILED.at(address)),
+            Err(place) => {
+                self.replaced.insert(place, begin);
+                Ok(())
+            }
+        }
+    }
+
+    /// Blocks of a write-once disc are written again: elsewhere, each ECC block in one of the spare areas.
+    pub(crate) fn overwrite(&mut self, profile: &Profile, address: u32, count: u32) -> Result<(), Sense> {
+        let recorded = self
+            .track_at(address)
+            .is_some_and(|(_, track)| address < track.next());
+        if profile.strategy != Strategy::Sequential || !recorded || count == 0 {
+            return Ok(());
+        }
+        let last = address.saturating_add(count - 1) / profile.ecc_blocks;
+        let needed = last + 1 - address / profile.ecc_blocks;
+        if needed > self.spares_left(profile) {
+            return Err(NO_SPARE_LOCATION.at(address));
+        }
+        self.overwritten = self.overwritten.saturating_add(needed);
+        Ok(())
     }
 
     /// The power failed while the track at `address` was written.

@@ -13,6 +13,8 @@ pub struct Sense {
     pub qualifier: u8,
     /// The INFORMATION field: a logical block address.
     pub information: Option<u32>,
+    /// PROGRESS INDICATION in the sense-key specific bytes: of 65536, how much of a long command is done.
+    pub progress: Option<u16>,
 }
 
 impl Sense {
@@ -24,6 +26,7 @@ impl Sense {
             code,
             qualifier,
             information: None,
+            progress: None,
         }
     }
 
@@ -32,6 +35,16 @@ impl Sense {
     pub const fn at(self, address: u32) -> Self {
         Self {
             information: Some(address),
+            ..self
+        }
+    }
+
+    /// The same with how much is done of a command that works on.
+    #[must_use]
+    pub(crate) fn after(self, done: u64, of: u64) -> Self {
+        let share = u128::from(done) * 65536 / u128::from(of.max(1));
+        Self {
+            progress: Some(u16::try_from(share).unwrap_or(u16::MAX)),
             ..self
         }
     }
@@ -49,6 +62,10 @@ impl Sense {
         bytes[7] = 10;
         bytes[12] = self.code;
         bytes[13] = self.qualifier;
+        if let Some(progress) = self.progress {
+            bytes[15] = 0x80; // sense-key specific valid
+            bytes[16..].copy_from_slice(&progress.to_be_bytes());
+        }
         bytes
     }
 }
@@ -57,11 +74,16 @@ impl fmt::Display for Sense {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:02X}/{:02X}/{:02X}", self.key, self.code, self.qualifier)?;
         self.information
-            .map_or(Ok(()), |address| write!(f, " at {address}"))
+            .map_or(Ok(()), |address| write!(f, " at {address}"))?;
+        let percent = |progress| u32::from(progress) * 100 / 65536;
+        self.progress
+            .map_or(Ok(()), |progress| write!(f, " {} %", percent(progress)))
     }
 }
 
 pub(crate) const NO_SENSE: Sense = Sense::new(0, 0, 0);
+/// A background format goes on, and hinders nobody.
+pub(crate) const FORMATTING_IN_BACKGROUND: Sense = Sense::new(0, 0x04, 0x04);
 pub(crate) const BECOMING_READY: Sense = Sense::new(2, 0x04, 0x01);
 pub(crate) const FORMAT_IN_PROGRESS: Sense = Sense::new(2, 0x04, 0x04);
 pub(crate) const OPERATION_IN_PROGRESS: Sense = Sense::new(2, 0x04, 0x07);
@@ -70,6 +92,7 @@ pub(crate) const NO_MEDIUM_TRAY_CLOSED: Sense = Sense::new(2, 0x3A, 0x01);
 pub(crate) const NO_MEDIUM_TRAY_OPEN: Sense = Sense::new(2, 0x3A, 0x02);
 pub(crate) const WRITE_ERROR: Sense = Sense::new(3, 0x0C, 0x00);
 pub(crate) const REALLOCATION_FAILED: Sense = Sense::new(3, 0x0C, 0x02);
+pub(crate) const NO_SPARE_LOCATION: Sense = Sense::new(3, 0x32, 0x00);
 pub(crate) const BUFFER_UNDERRUN: Sense = Sense::new(3, 0x0C, 0x09);
 pub(crate) const UNRECOVERED_READ_ERROR: Sense = Sense::new(3, 0x11, 0x05);
 pub(crate) const POWER_CALIBRATION_AREA_ERROR: Sense = Sense::new(3, 0x73, 0x03);
@@ -94,6 +117,7 @@ pub(crate) const NO_MORE_RESERVATIONS: Sense = Sense::new(5, 0x72, 0x05);
 pub(crate) const MEDIUM_MAY_HAVE_CHANGED: Sense = Sense::new(6, 0x28, 0x00);
 pub(crate) const POWER_ON: Sense = Sense::new(6, 0x29, 0x00);
 pub(crate) const RESET_OCCURRED: Sense = Sense::new(6, 0x29, 0x03);
+pub(crate) const MODE_PARAMETERS_CHANGED: Sense = Sense::new(6, 0x2A, 0x01);
 pub(crate) const WRITE_PROTECTED: Sense = Sense::new(7, 0x27, 0x00);
 pub(crate) const BLANK_CHECK: Sense = Sense::new(8, 0x00, 0x00);
 pub(crate) const COMMUNICATION_FAILURE: Sense = Sense::new(0xB, 0x08, 0x00);

@@ -6,7 +6,10 @@ use std::{
     thread,
 };
 
-use crate::drive::{Drive, Response};
+use crate::{
+    attention::LOCAL,
+    drive::{Drive, Response},
+};
 
 struct Shared {
     /// Held for a whole command with its delayed reply: a drive does one thing at a time.
@@ -32,8 +35,13 @@ impl SharedDrive {
     /// Executes one command; see [`Drive::execute`]. Commands of several callers take turns.
     #[must_use]
     pub fn execute(&self, cdb: &[u8], data_out: &[u8]) -> Response {
+        self.execute_for(LOCAL, cdb, data_out)
+    }
+
+    /// The same for the initiator of that name.
+    pub(crate) fn execute_for(&self, initiator: &[u8], cdb: &[u8], data_out: &[u8]) -> Response {
         let _turn = self.0.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        let (response, delay) = self.lock().perform(cdb, data_out);
+        let (response, delay) = self.lock().perform(initiator, cdb, data_out);
         thread::sleep(delay);
         response
     }

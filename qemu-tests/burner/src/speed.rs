@@ -1,6 +1,6 @@
 //! Speeds: GET PERFORMANCE, SET STREAMING, SET CD SPEED.
 //!
-//! They are remembered and reported; nothing is slower for it.
+//! They are remembered and reported; only a drive that takes time is slower for it.
 
 use crate::{
     bytes::{Cdb, Put as _, View},
@@ -31,18 +31,19 @@ impl Drive {
 
     /// GET PERFORMANCE (MMC-6): nominal performance (type 00h) and write speeds (type 03h).
     pub(crate) fn get_performance(&self, cdb: &Cdb) -> Result<Vec<u8>, Sense> {
-        let (read, write) = self.current_speeds();
         let disc = self.medium();
         let last = disc.map_or(0, |disc| disc.recording().capacity() - 1);
+        let (from, to) = (self.speeds_at(0), self.speeds_at(last));
+        let (read, _) = to;
         let (writing, exceptions) = (cdb.bit(1, 2), cdb.u8(1) & 3);
         let mut descriptors: Vec<[u32; 4]> = Vec::new();
         let mut flags = 0;
         match cdb.u8(10) {
             0x00 => {
                 flags = u8::from(writing) << 1 | u8::from(exceptions != 0);
-                let speed = if writing { write } else { read };
+                let (begin, end) = if writing { (from.1, to.1) } else { (from.0, to.0) };
                 if disc.is_some() && exceptions == 0 {
-                    descriptors.push([0, speed, last, speed]);
+                    descriptors.push([0, begin, last, end]);
                 }
             }
             0x03 => {

@@ -13,6 +13,8 @@ const WRITE_PROTECTION: u8 = 0xC0;
 const LIST: u8 = 0xFF;
 /// DVD+R DL: the size of layer 0.
 const LAYER_BREAK: u8 = 0x20;
+/// DVD-RAM and BD: what is left in the spare areas.
+const SPARE_AREAS: u8 = 0x0A;
 /// READ DISC STRUCTURE may be used on it.
 const READABLE: u8 = 0x40;
 
@@ -25,6 +27,9 @@ impl Drive {
             return Err(INCOMPATIBLE_FORMAT);
         }
         let own: &[u8] = match disc.profile().book >> 4 {
+            _ if family == 1 => &[0x00, SPARE_AREAS],
+            0x1 => &[0x00, SPARE_AREAS],
+            0x2 => &[0x00, 0x10],
             0x9 | 0xA => &[0x00, 0x11],
             0xE => &[0x00, 0x11, LAYER_BREAK],
             _ => &[0x00],
@@ -55,8 +60,20 @@ impl Drive {
 fn structure(disc: &Disc, format: u8) -> Option<Vec<u8>> {
     match (disc.profile().structure_family, format) {
         (1, 0x00) => Some(disc_information(disc.profile())),
-        (0, 0x00) => Some(physical_format(disc, 2048)),
+        (0, 0x00 | 0x10) => Some(physical_format(disc, 2048)),
         (0, 0x11) => Some(physical_format(disc, 256)),
+        (family, SPARE_AREAS) => {
+            let (recording, profile) = (disc.recording(), disc.profile());
+            let free = recording.spares_left(profile) * profile.ecc_blocks;
+            let mut body = Vec::new();
+            match family {
+                1 => [0, free, recording.spare], // reserved, free, allocated
+                _ => [free, 0, 0],               // primary, supplementary, supplementary allocated
+            }
+            .iter()
+            .for_each(|value| body.put32(*value));
+            Some(body)
+        }
         (0, LAYER_BREAK) => {
             let half = disc.profile().capacity / 2;
             let mut body = vec![0; 4];
@@ -99,6 +116,11 @@ fn physical_format(disc: &Disc, length: usize) -> Vec<u8> {
     let mut body = vec![profile.book, 0x0F, (profile.layers - 1) << 5 | recordable, 0x00];
     body.put32(DATA_START);
     body.put32(DATA_START + profile.capacity - 1);
+    body.put32(if profile.layers > 1 {
+        DATA_START + profile.capacity / 2 - 1
+    } else {
+        0
+    }); // end of layer 0
     body.resize(19, 0);
     body.text("SPINDLE", 8);
     body.text("R01", 3);

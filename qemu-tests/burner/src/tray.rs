@@ -13,8 +13,13 @@ use crate::{
 #[derive(Debug, Default)]
 pub(crate) struct Tray {
     pub open: bool,
-    pub locked: bool,
     pub disc: Option<Disc>,
+}
+
+/// Who closes the tray.
+enum By {
+    Hand,
+    Host,
 }
 
 /// What a hand at the front panel does.
@@ -23,7 +28,7 @@ impl Drive {
     pub fn insert(&mut self, disc: Disc) -> Option<Disc> {
         let before = self.remove();
         self.tray.disc = Some(disc);
-        self.load();
+        self.load(By::Hand);
         before
     }
 
@@ -36,7 +41,7 @@ impl Drive {
     /// Presses the eject button: opens the tray, or tells the host if that is prevented. True when the tray
     /// is open.
     pub fn press_eject(&mut self) -> bool {
-        if self.tray.locked {
+        if self.attention.is_removal_prevented() {
             self.attention.event(MediaEvent::EjectRequest);
         } else {
             self.open_tray();
@@ -46,7 +51,7 @@ impl Drive {
 
     /// Pushes the tray in.
     pub fn push_tray(&mut self) {
-        self.load();
+        self.load(By::Hand);
     }
 
     /// The tray is open.
@@ -76,13 +81,20 @@ impl Drive {
         self.tray.open = true;
     }
 
-    fn load(&mut self) {
+    /// Every initiator is told of a disc that was put in. One among several that commanded the load itself is
+    /// not (SAM-5 section 5.14); an only one is, by ATAPI drives and so in this process.
+    fn load(&mut self, by: By) {
         if !self.tray.open {
             return;
         }
         self.tray.open = false;
         if self.tray.disc.is_some() {
-            self.attention.unit(MEDIUM_MAY_HAVE_CHANGED);
+            match by {
+                By::Host if !self.attention.is_local() => {
+                    self.attention.unit_of_others(MEDIUM_MAY_HAVE_CHANGED);
+                }
+                _ => self.attention.unit(MEDIUM_MAY_HAVE_CHANGED),
+            }
             self.attention.event(MediaEvent::NewMedia);
             let slow = |fault: &Fault| match fault {
                 Fault::BecomingReady { times } => Some(*times),
@@ -92,7 +104,7 @@ impl Drive {
                 .busy(BECOMING_READY, self.faults.fire(slow).unwrap_or(0));
             let now = self.now();
             if let Some(pace) = &mut self.pace {
-                pace.work(now + pace.timing.spin_up, BECOMING_READY);
+                pace.work(now, pace.timing.spin_up, BECOMING_READY);
             }
         }
     }
@@ -103,9 +115,9 @@ impl Drive {
             return Ok(Vec::new()); // a power condition: nothing spins here
         }
         match (cdb.bit(4, 1), cdb.bit(4, 0)) {
-            (true, false) if self.tray.locked => return Err(MEDIUM_REMOVAL_PREVENTED),
+            (true, false) if self.attention.is_removal_prevented() => return Err(MEDIUM_REMOVAL_PREVENTED),
             (true, false) => self.open_tray(),
-            (true, true) => self.load(),
+            (true, true) => self.load(By::Host),
             (false, true) => drop(self.ready()?),
             (false, false) => {
                 if let Some(disc) = self.tray.disc.as_mut().filter(|_| !self.tray.open) {
@@ -121,7 +133,7 @@ impl Drive {
         if cdb.u8(4) > 3 {
             return Err(INVALID_FIELD_IN_CDB);
         }
-        self.tray.locked = cdb.bit(4, 0);
+        self.attention.prevent_removal(cdb.bit(4, 0));
         Ok(Vec::new())
     }
 

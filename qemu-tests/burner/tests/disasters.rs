@@ -105,6 +105,7 @@ fn a_command_is_executed_although_its_reply_is_lost() {
     let target = Target::listen("127.0.0.1:0").unwrap();
     let iqn = target.add("burner0", drive.clone()).unwrap();
     let mut initiator = Initiator::login(target.addr(), &iqn, 1);
+    initiator.settle();
     let data = blocks(32, 32, 0);
     initiator.command(
         1,
@@ -114,10 +115,12 @@ fn a_command_is_executed_although_its_reply_is_lost() {
         &data,
     );
     assert!(initiator.receive().is_err());
-    let mut again = Initiator::login(target.addr(), &iqn, 2);
-    again.command(1, 0, &bytes(TEST_UNIT_READY), 0, &[]);
-    assert_eq!(again.receive().unwrap().header[3], 2);
-    drive.control(|drive| assert_eq!(track(drive, 1).next, Some(64)));
+    let mut again = Initiator::login(target.addr(), &iqn, 1);
+    assert_eq!(again.settle(), [0x29]);
+    drive.control(|drive| {
+        assert_eq!(sense(drive, TEST_UNIT_READY), (6, 0x29, 3));
+        assert_eq!(track(drive, 1).next, Some(64));
+    });
 }
 
 #[test]

@@ -400,7 +400,7 @@ fn a_bd_r_formatted_for_pseudo_overwrite_takes_back_blocks_but_closes_no_session
     assert_eq!(triple(again), (5, 0x2C, 0));
     let other = tempfile::tempdir().unwrap();
     let drive = &mut drive_of(other.path(), &BD_R_DL, None);
-    take(drive, FORMAT, "00 02 00 08 FF FF FF FF 00 00 08 00");
+    take(drive, FORMAT, "00 02 00 08 FF FF FF FF 01 00 08 00");
     assert!(track(drive, 1).size < BD_R_DL.capacity);
     assert!(write(drive, 0, 32).sense.is_none());
     assert_eq!(triple(write(drive, 0, 32)), (5, 0x21, 2));

@@ -3,47 +3,23 @@
 mod common;
 #[path = "common/initiator.rs"]
 mod initiator;
+#[path = "common/program.rs"]
+mod program;
 
-use std::{
-    fs,
-    io::{BufRead as _, BufReader},
-    process::{Command, Stdio},
-};
+use std::{fs, process::Command};
 
 use burner::{BLOCK, Disc};
 use common::{blocks, bytes};
 use initiator::Initiator;
+use program::Program;
 
 #[test]
 fn a_killed_burner_leaves_the_disc_as_far_as_it_was_recorded() {
     let directory = tempfile::tempdir().unwrap();
     let (disc, trace) = (directory.path().join("disc"), directory.path().join("trace"));
-    let mut program = Command::new(env!("CARGO_BIN_EXE_spindle-burner"))
-        .args([
-            "--listen",
-            "127.0.0.1:0",
-            "--capacity",
-            "65536",
-            "--media",
-            "bd-r",
-        ])
-        .args([
-            "--disc".as_ref(),
-            disc.as_os_str(),
-            "--trace".as_ref(),
-            trace.as_os_str(),
-        ])
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut url = String::new();
-    BufReader::new(program.stdout.take().unwrap())
-        .read_line(&mut url)
-        .unwrap();
-    let parts: Vec<&str> = url.trim().split('/').collect();
-    let ["iscsi:", "", portal, iqn, "0"] = parts.as_slice() else {
-        panic!("{url}")
-    };
+    let options = ["--capacity", "65536", "--media", "bd-r", "--trace"].map(AsRef::as_ref);
+    let mut program = Program::start(&disc, options.into_iter().chain([trace.as_os_str()]));
+    let (portal, iqn) = program.portal_and_name();
     let mut initiator = Initiator::login(portal.parse().unwrap(), iqn, 1);
     for tag in 1..=2 {
         initiator.command(tag, 0, &bytes("00 00 00 00 00 00"), 0, &[]);
@@ -66,8 +42,7 @@ fn a_killed_burner_leaves_the_disc_as_far_as_it_was_recorded() {
             assert_eq!(initiator.receive().unwrap().header[3], 0);
         }
     }
-    program.kill().unwrap();
-    program.wait().unwrap();
+    program.kill();
 
     let end = Disc::open(&disc).unwrap().recording().recorded_end();
     assert!(
@@ -108,29 +83,11 @@ fn the_program_serves_a_disc_made_from_an_image() {
     let directory = tempfile::tempdir().unwrap();
     let (disc, image) = (directory.path().join("disc"), directory.path().join("image.iso"));
     fs::write(&image, blocks(0, 300, 4)).unwrap();
-    let mut program = Command::new(env!("CARGO_BIN_EXE_spindle-burner"))
-        .args([
-            "--listen",
-            "127.0.0.1:0",
-            "--media",
-            "bd-re",
-            "--capacity",
-            "4096",
-        ])
-        .arg("--disc")
-        .arg(&disc)
-        .arg("--from")
-        .arg(&image)
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut url = String::new();
-    BufReader::new(program.stdout.take().unwrap())
-        .read_line(&mut url)
-        .unwrap();
-    program.kill().unwrap();
-    program.wait().unwrap();
-    assert!(url.starts_with("iscsi://"), "{url}");
+    let options = ["--media", "bd-re", "--capacity", "4096", "--from"].map(AsRef::as_ref);
+    drop(Program::start(
+        &disc,
+        options.into_iter().chain([image.as_os_str()]),
+    ));
     let disc = Disc::open(&disc).unwrap();
     assert_eq!(
         (disc.profile().name, disc.recording().capacity()),

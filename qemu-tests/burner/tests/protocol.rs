@@ -39,7 +39,9 @@ impl Served {
     }
 
     fn login(&self, session: u8) -> Initiator {
-        Initiator::login(self.target.addr(), &self.iqn, session)
+        let mut initiator = Initiator::login(self.target.addr(), &self.iqn, session);
+        initiator.settle();
+        initiator
     }
 }
 
@@ -156,6 +158,72 @@ fn a_reset_of_the_unit_is_reported_once() {
     );
     initiator.command(3, 0, &bytes("00 00 00 00 00 00"), 0, &[]);
     assert_eq!(initiator.receive().unwrap().header[3], 0);
+}
+
+fn sense(initiator: &mut Initiator, cdb: &str) -> Option<(u8, u8)> {
+    initiator.command(1, 0, &bytes(cdb), 0, &[]);
+    let answer = initiator.receive().expect("an answer");
+    (answer.header[3] == 2).then(|| (answer.data[2 + 2], answer.data[2 + 12]))
+}
+
+const TEST_UNIT_READY: &str = "00 00 00 00 00 00";
+const LOAD: &str = "1B 00 00 00 03 00";
+const EJECT: &str = "1B 00 00 00 02 00";
+
+#[test]
+fn every_initiator_is_told_but_the_one_that_commanded_it() {
+    let served = Served::new();
+    let mut one = Initiator::login(served.target.addr(), &served.iqn, 1);
+    assert_eq!(one.settle(), [0x29, 0x28]); // to a new one, the drive has just come
+    let mut other = served.login(2);
+    assert_eq!(sense(&mut one, EJECT), None);
+    assert_eq!(sense(&mut other, TEST_UNIT_READY), Some((2, 0x3A)));
+    assert_eq!(sense(&mut one, LOAD), None);
+    assert_eq!(sense(&mut one, TEST_UNIT_READY), None);
+    assert_eq!(sense(&mut other, TEST_UNIT_READY), Some((6, 0x28)));
+    assert_eq!(sense(&mut other, TEST_UNIT_READY), None);
+    // A hand at the front panel is news to both.
+    served.drive.control(|drive| {
+        drive.press_eject();
+        drive.push_tray();
+    });
+    assert_eq!(one.settle(), [0x28]);
+    assert_eq!(other.settle(), [0x28]);
+    // A mode page that one changes concerns the other.
+    one.command(
+        1,
+        0x20,
+        &bytes("15 10 00 00 10 00"),
+        16,
+        &bytes("00 00 00 00 01 0A 00 10 00 00 00 00 20 00 00 00"),
+    );
+    assert_eq!(one.receive().unwrap().header[3], 0);
+    assert_eq!(sense(&mut one, TEST_UNIT_READY), None);
+    assert_eq!(sense(&mut other, TEST_UNIT_READY), Some((6, 0x2A)));
+    // What was established while a session was lost awaits its return.
+    drop(one);
+    served
+        .drive
+        .control(|drive| drive.unit_attention(burner::Sense::new(6, 0x3B, 0x11)));
+    let mut one = Initiator::login(served.target.addr(), &served.iqn, 1);
+    assert_eq!(one.settle(), [0x3B]);
+}
+
+#[test]
+fn removal_is_prevented_until_the_initiator_that_prevents_it_allows_it_or_is_gone() {
+    let served = Served::new();
+    let (mut one, mut other) = (served.login(1), served.login(2));
+    assert_eq!(sense(&mut one, "1E 00 00 00 01 00"), None);
+    for initiator in [&mut one, &mut other] {
+        assert_eq!(sense(initiator, EJECT), Some((5, 0x53)));
+    }
+    assert_eq!(sense(&mut other, "1E 00 00 00 00 00"), None); // speaks for itself only
+    assert_eq!(sense(&mut other, EJECT), Some((5, 0x53)));
+    one.request(0x46, 0x80, 9, &[], &[]); // LOGOUT
+    assert!(one.receive().is_ok_and(|answer| answer.opcode() == 0x26));
+    assert!(one.receive().is_err()); // by now the target has forgotten it
+    assert_eq!(sense(&mut other, EJECT), None);
+    assert_eq!(sense(&mut other, TEST_UNIT_READY), Some((2, 0x3A)));
 }
 
 #[test]

@@ -86,7 +86,8 @@ fn cdrskin_burns_and_finalises() {
     let directory = tempfile::tempdir().unwrap();
     let drive = &mut bd_r(&directory);
     replay(drive, "cdrskin");
-    assert_eq!(disc_information(drive), (2, 3, 1, 1, 1));
+    assert_eq!(disc_information(drive), COMPLETE);
+    assert_eq!(burns(&BD_R, &["cdrskin-at-once"], 1664), COMPLETE);
 }
 
 #[test]
@@ -124,6 +125,7 @@ fn burns(profile: &'static Profile, scripts: &[&str], written: u32) -> (u8, u8, 
 const APPENDABLE: (u8, u8, u8, u8, u8) = (1, 0, 2, 2, 2);
 const OPEN: (u8, u8, u8, u8, u8) = (1, 1, 1, 1, 2);
 const COMPLETE: (u8, u8, u8, u8, u8) = (2, 3, 1, 1, 1);
+const UNFORMATTED: (u8, u8, u8, u8, u8) = (0, 0, 1, 1, 1);
 const OVERWRITTEN: (u8, u8, u8, u8, u8) = (3, 3, 1, 1, 1);
 
 #[test]
@@ -136,6 +138,8 @@ fn cds_are_burned() {
             ("cd/xorriso-multi", 1801, APPENDABLE),
             ("cd/wodim", 1651, COMPLETE),
             ("cd/wodim-at-once", 1651, COMPLETE),
+            ("cd/wodim-two-tracks", 1648, (2, 3, 1, 1, 2)),
+            ("cd/wodim-two-at-once", 2958, (2, 3, 1, 1, 2)),
         ] {
             assert_eq!(burns(profile, &[script], blocks), state, "{script}");
         }
@@ -153,15 +157,19 @@ fn dvd_r_and_sequential_dvd_rw_are_burned() {
             ),
             (&["dvd-r/xorriso-multi"], 1808, APPENDABLE),
             (&["dvd-r/xorriso-close"], 1801, COMPLETE),
+            (&["dvd-r/growisofs-compatible"], 1664, COMPLETE),
             (&["dvd-r/wodim"], 1651, COMPLETE),
         ] {
             assert_eq!(burns(profile, scripts, blocks), state, "{scripts:?}");
         }
     }
-    assert_eq!(
-        burns(&DVD_RW_RESTRICTED, &["dvd-rw-restricted/growisofs"], 1664),
-        COMPLETE
-    );
+    for (profile, script, state) in [
+        (&DVD_RW, "dvd-rw/growisofs", APPENDABLE),
+        (&DVD_RW, "dvd-rw/growisofs-compatible", COMPLETE),
+        (&DVD_RW_RESTRICTED, "dvd-rw-restricted/growisofs", COMPLETE),
+    ] {
+        assert_eq!(burns(profile, &[script], 1664), state, "{script}");
+    }
 }
 
 #[test]
@@ -174,7 +182,9 @@ fn dvd_plus_r_is_burned_in_one_layer_and_in_two() {
         ),
         (&["dvd+r/xorriso-multi"], 1808, APPENDABLE),
         (&["dvd+r/xorriso-close"], 1808, COMPLETE),
+        (&["dvd+r/growisofs-compatible"], 1664, COMPLETE),
         (&["dvd+r/cdrskin"], 1651, COMPLETE),
+        (&["dvd+r/cdrskin-at-once"], 1664, COMPLETE),
         (&["dvd+r/wodim"], 1651, APPENDABLE),
     ] {
         assert_eq!(burns(&DVD_PLUS_R, scripts, blocks), state, "{scripts:?}");
@@ -183,6 +193,7 @@ fn dvd_plus_r_is_burned_in_one_layer_and_in_two() {
         ("dvd+r-dl/growisofs", 1664, APPENDABLE),
         ("dvd+r-dl/growisofs-compatible", 1664, COMPLETE),
         ("dvd+r-dl/xorriso-multi", 1808, APPENDABLE),
+        ("dvd+r-dl/xorriso-close", 1808, COMPLETE),
         ("dvd+r-dl/wodim", 1651, COMPLETE),
     ] {
         assert_eq!(burns(&DVD_PLUS_R_DL, &[script], blocks), state, "{script}");
@@ -201,9 +212,12 @@ fn media_that_are_overwritten_are_burned() {
             COMPLETE,
         ),
         (&DVD_PLUS_RW, &[FORMAT_PLUS, "dvd+rw/wodim"], 1651, COMPLETE),
+        (&DVD_PLUS_RW, &["dvd+rw/growisofs-compatible"], 1664, COMPLETE),
+        (&DVD_RAM, &["dvd-ram/growisofs-looks"], 0, OVERWRITTEN),
         (&DVD_RAM, &["dvd-ram/growisofs"], 1664, OVERWRITTEN),
         (&DVD_RAM, &["dvd-ram/xorriso"], 1824, OVERWRITTEN),
         (&BD_RE, &["bd-re/growisofs"], 1664, OVERWRITTEN),
+        (&BD_RE, &["bd-re/cdrskin-looks"], 0, UNFORMATTED),
         (&BD_RE, &["bd-re/xorriso"], 1824, OVERWRITTEN),
     ] {
         assert_eq!(

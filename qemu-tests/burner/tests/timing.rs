@@ -19,6 +19,7 @@ fn slow(write: u32) -> Option<Timing> {
         spin_up: LONG,
         close: LONG,
         format: LONG,
+        ..Timing::default()
     })
 }
 

@@ -35,6 +35,8 @@ const UNDERFLOW: u8 = 0x02;
 const WITH_STATUS: u8 = 0x01;
 
 struct Session<'a> {
+    /// Initiator name and session identifier, which name the I_T nexus.
+    initiator: Vec<u8>,
     registry: &'a Registry,
     parameters: Parameters,
     served: Option<Served>,
@@ -53,8 +55,9 @@ pub fn serve(stream: &TcpStream, registry: &Registry) -> io::Result<()> {
         return Ok(());
     };
     stream.set_read_timeout(None)?;
-    let _entered = registry.reinstate(login.identity, login.served.as_ref(), stream)?;
+    let _entered = registry.reinstate(login.identity.clone(), login.served.as_ref(), stream)?;
     let session = Session {
+        initiator: login.identity,
         registry,
         parameters: login.parameters,
         served: login.served,
@@ -66,6 +69,11 @@ pub fn serve(stream: &TcpStream, registry: &Registry) -> io::Result<()> {
         scope.spawn(|| session.execute_all());
         let outcome = session.receive_all(&mut reader);
         session.tasks.close();
+        if let Some(served) = &session.served {
+            served
+                .drive
+                .control(|drive| drive.lose_initiator(&session.initiator));
+        }
         let _ = stream.shutdown(Shutdown::Both); // lets the executor's last write end; it may be closed already
         outcome
     })
@@ -230,7 +238,7 @@ impl Session<'_> {
         let mut opening = true;
         while let Some(task) = self.tasks.next() {
             let mut response = if task.lun == [0; 8] {
-                served.drive.execute(&task.cdb, &task.data)
+                served.drive.execute_for(&self.initiator, &task.cdb, &task.data)
             } else {
                 other_unit(&task)
             };

@@ -88,6 +88,23 @@ impl Initiator {
         Ok(Answer { header, data })
     }
 
+    /// Takes the unit attentions that meet a new initiator, and returns the additional sense codes.
+    pub fn settle(&mut self) -> Vec<u8> {
+        let mut codes = Vec::new();
+        loop {
+            self.command(0xFFFF, 0, &[0], 0, &[]);
+            match self
+                .receive()
+                .expect("TEST UNIT READY is answered")
+                .data
+                .as_slice()
+            {
+                [0, 18, sense @ ..] if sense[2] == 6 => codes.push(sense[12]),
+                _ => return codes,
+            }
+        }
+    }
+
     /// Sends a numbered PDU.
     pub fn request(&mut self, opcode: u8, flags: u8, tag: u32, fields: &[(usize, &[u8])], data: &[u8]) {
         let mut header = [0; 48];
