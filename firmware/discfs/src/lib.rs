@@ -21,6 +21,8 @@ extern crate alloc;
 extern crate std;
 
 mod author;
+mod check;
+mod catalog;
 mod digests;
 mod read;
 mod revision;
@@ -29,13 +31,19 @@ mod tag;
 mod time;
 mod tree;
 
-pub use author::{Content, ContentError, Format, Image, Options, Pass, PassError, PlanError, ReadError};
-pub use author::{FRONT_BLOCKS, UdfRevision, plan};
-pub use digests::{DIGESTS_PATH, DigestLine, parse_digest_line};
+pub use author::{Content, ContentError, Format, Image, Options, Pass, PassError, PlanError, Provenance};
+pub use author::{FRONT_BLOCKS, FileSpan, ReadError, Signer, UdfRevision, plan};
+pub use catalog::{CATALOG_PATH, CATALOG_VERSION, CatalogEntry, CatalogKind, CatalogLine, EarlierSession};
+pub use catalog::parse_catalog_line;
+pub use check::{
+    ByteStream, CheckOptions, CheckProgress, CheckStage, CheckSummary, Fault, Finding, Inspector, SIGNATURE_PATH, Severity, Verdict,
+    Verifier, check,
+};
+pub use digests::{DIGESTS_PATH, DigestLine, Digests, Hasher, parse_digest_line};
 pub use read::{BlockSource, Directory, DiscError, Node, NodeKind, SourceError, View, Volume, WalkLimits};
 pub use revision::Revision;
 pub use time::Time;
-pub use tree::{Attributes, DiscExtent, FileId, Kind, NodeId, Tree, TreeError};
+pub use tree::{Attributes, DiscExtent, FileId, Kind, NodeId, Times, Tree, TreeError};
 
 /// Bytes in a block, of which all addresses and lengths of an image are multiples.
 pub const BLOCK: usize = 2048;

@@ -22,7 +22,10 @@ pub(crate) mod id {
     pub const FILE_SET: u16 = 256;
     pub const FILE_IDENTIFIER: u16 = 257;
     pub const ALLOCATION_EXTENT: u16 = 258;
+    pub const INDIRECT_ENTRY: u16 = 259;
     pub const FILE_ENTRY: u16 = 261;
+    pub const SPACE_ENTRY: u16 = 263;
+    pub const SPACE_BITMAP: u16 = 264;
     pub const EXTENDED_FILE_ENTRY: u16 = 266;
 }
 

@@ -12,10 +12,28 @@ pub const NAME_MAX: usize = 255;
 pub const PATH_MAX: usize = 4095;
 /// The directory of our own records on each disc; a tree must not bring its own.
 pub const OWN_DIRECTORY: &[u8] = b".spindle";
-/// The file in it that lists the digests.
-const DIGEST_LIST: &[u8] = b"SHA256SUMS";
-/// Records every tree has: the top, our directory, the digest list.
-const OWN_RECORDS: usize = 3;
+/// Records every tree has: the top, our directory, and what may be in it.
+const OWN_RECORDS: usize = 2 + Own::ALL.len();
+
+/// A file of our own directory, in the order of the disc: each speaks of those before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Own {
+    Catalog,
+    Digests,
+    Signature,
+}
+
+impl Own {
+    pub const ALL: [Self; 3] = [Self::Catalog, Self::Digests, Self::Signature];
+
+    pub fn name(self) -> &'static [u8] {
+        match self {
+            Self::Catalog => b"catalog.txt",
+            Self::Digests => b"SHA256SUMS",
+            Self::Signature => b"SHA256SUMS.minisig",
+        }
+    }
+}
 
 /// The caller's number of a file. Entries with the same number are hard links to one file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -47,6 +65,17 @@ pub struct Attributes {
     pub mtime: Time,
 }
 
+/// Times of an entry besides that of its modification, as far as they are to be on the disc.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Times {
+    /// Last access.
+    pub accessed: Option<Time>,
+    /// Last change of its attributes.
+    pub changed: Option<Time>,
+    /// Creation. UDF has no place for it.
+    pub created: Option<Time>,
+}
+
 /// What an entry is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind<'a> {
@@ -68,6 +97,8 @@ pub enum Kind<'a> {
         extents: &'a [DiscExtent],
         /// SHA-256 of its bytes; without it the digest list does not name the file.
         digest: Option<[u8; 32]>,
+        /// CRC-32C of its bytes; without it the catalog has none.
+        crc32c: Option<u32>,
     },
     /// A symbolic link.
     Symlink {
@@ -112,11 +143,12 @@ pub(crate) enum Content {
         file: FileId,
         extents: Range<u32>,
         digest: Option<[u8; 32]>,
+        crc32c: Option<u32>,
     },
     Symlink {
         target: Range<u32>,
     },
-    DigestList,
+    Own(Own),
 }
 
 pub(crate) struct Record {
@@ -138,6 +170,8 @@ pub struct Tree {
     extents: Vec<DiscExtent>,
     /// Directories by parent and name, kept only for those added with [`Tree::add_path`].
     paths: BTreeMap<(u32, Box<[u8]>), u32>,
+    /// Further times of those records that have any.
+    times: BTreeMap<u32, Times>,
 }
 
 impl Tree {
@@ -152,6 +186,7 @@ impl Tree {
             records: Vec::new(),
             extents: Vec::new(),
             paths: BTreeMap::new(),
+            times: BTreeMap::new(),
         };
         let own = Attributes {
             mode: 0o555,
@@ -161,12 +196,9 @@ impl Tree {
         };
         tree.push(0, b"", root, Content::Directory);
         tree.push(0, OWN_DIRECTORY, own, Content::Directory);
-        tree.push(
-            1,
-            DIGEST_LIST,
-            Attributes { mode: 0o444, ..own },
-            Content::DigestList,
-        );
+        for file in Own::ALL {
+            tree.push(1, file.name(), Attributes { mode: 0o444, ..own }, Content::Own(file));
+        }
         tree
     }
 
@@ -217,10 +249,12 @@ impl Tree {
                 file,
                 extents,
                 digest,
+                crc32c,
             } => self.keep_extents(extents).map(|extents| Content::Recorded {
                 file,
                 extents,
                 digest,
+                crc32c,
             }),
             Kind::Symlink { target } => self.keep(target).map(|target| Content::Symlink { target }),
         };
@@ -262,6 +296,11 @@ impl Tree {
         Ok(node)
     }
 
+    /// Gives an entry further times. Of a file with several names, those of the first in the order of the disc count.
+    pub fn set_times(&mut self, node: NodeId, times: Times) {
+        self.times.insert(node.0, times);
+    }
+
     /// Entries below the top directory, our own not counted.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -276,6 +315,10 @@ impl Tree {
 
     pub(crate) fn records(&self) -> &[Record] {
         &self.records
+    }
+
+    pub(crate) fn times(&self, node: u32) -> Option<Times> {
+        self.times.get(&node).copied()
     }
 
     /// Whether a record is our own directory or in it.

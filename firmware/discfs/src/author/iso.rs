@@ -1,10 +1,11 @@
 //! ISO 9660 (ECMA-119) and Joliet: volume descriptors, path tables, directory records.
 
 use super::layout::{Directory, Hierarchy, Image, Part, RecordMark, What, length, number_of};
+use super::own::own_time;
 use super::names::{Form, IsoName, UnicodeName, d_characters, joliet_text};
 use super::rock_ridge;
 use crate::structure::{Cursor, Window};
-use crate::time::Civil;
+use crate::time::{Civil, Time};
 use alloc::string::String;
 
 /// A directory record is at most this long: its length is one byte, and even (ECMA-119 9.1).
@@ -13,46 +14,34 @@ const DIRECTORY_FLAG: u8 = 2;
 /// ECMA-119 9.1.6: more sections of the file follow.
 const MULTI_EXTENT_FLAG: u8 = 0x80;
 
-/// ECMA-119 9.1.5: seven bytes, years 1900 to 2155, UTC. Times out of range become the nearest one.
+/// Times of seven bytes: 1900-01-01 to the end of 2155.
+pub(super) const SHORT_TIMES: core::ops::RangeInclusive<i64> = -2_208_988_800..=5_869_583_999;
+
+/// ECMA-119 9.1.5: seven bytes, UTC. Times out of range become the nearest one.
 pub(super) fn short_time(out: &mut Cursor<'_>, seconds: i64) {
-    let earliest = Civil {
-        year: 1900,
-        month: 1,
-        day: 1,
-        hour: 0,
-        minute: 0,
-        second: 0,
-    };
-    let latest = Civil {
-        year: 2155,
-        month: 12,
-        day: 31,
-        hour: 23,
-        minute: 59,
-        second: 59,
-    };
-    let civil = Civil::from_seconds(seconds.clamp(earliest.seconds(), latest.seconds()));
+    let civil = Civil::from_seconds(seconds.clamp(*SHORT_TIMES.start(), *SHORT_TIMES.end()));
     out.u8(u8::try_from(civil.year - 1900).unwrap_or_default());
     out.bytes(&[civil.month, civil.day, civil.hour, civil.minute, civil.second, 0]);
 }
 
-/// ECMA-119 8.4.26.1: seventeen bytes of digits.
-fn long_time(out: &mut Cursor<'_>, seconds: Option<i64>) {
-    let Some(seconds) = seconds else {
+/// ECMA-119 8.4.26.1: sixteen digits, years 1 to 9999, to the hundredth of a second, and an offset from UTC.
+pub(super) fn long_time(out: &mut Cursor<'_>, time: Option<Time>) {
+    let Some(time) = time else {
         out.fill(b'0', 16);
         out.u8(0);
         return;
     };
-    let civil = Civil::from_seconds(seconds.clamp(-62_135_596_800, 253_402_300_799)); // years 1 to 9999
+    let civil = Civil::from_seconds(time.seconds.clamp(-62_135_596_800, 253_402_300_799));
     let mut digits = |value: i64, width: u32| {
         for place in (0..width).rev() {
             out.u8(b'0' + u8::try_from(value / 10_i64.pow(place) % 10).unwrap_or_default());
         }
     };
     digits(civil.year, 4);
-    for value in [civil.month, civil.day, civil.hour, civil.minute, civil.second, 0] {
+    for value in [civil.month, civil.day, civil.hour, civil.minute, civil.second] {
         digits(i64::from(value), 2);
     }
+    digits(i64::from(time.nanoseconds / 10_000_000), 2);
     out.u8(0); // offset from UTC
 }
 
@@ -116,8 +105,9 @@ impl Image {
         text(out, joliet, "", 128); // data preparer
         text(out, joliet, &self.options.application, 128);
         (0..3).for_each(|_| text(out, joliet, "", 37)); // copyright, abstract, bibliographic files
-        long_time(out, Some(self.options.time));
-        long_time(out, Some(self.options.time));
+        let time = own_time(self.options.time);
+        long_time(out, Some(time)); // creation
+        long_time(out, Some(time)); // modification
         long_time(out, None); // expiration
         long_time(out, None); // effective
         out.u8(1); // file structure version
@@ -276,6 +266,9 @@ impl Image {
             .partition_point(|records| records.start <= block_of_part)
             - 1;
         let directory = &self.directories[number];
+        if block_of_part >= hierarchy.records[number].end() {
+            return self.write_continuations(block_of_part, block);
+        }
         let marks = &hierarchy.record_marks[block_of_part as usize..];
         let more = block_of_part + 1 < hierarchy.records[number].end();
         let end = marks.get(1).filter(|_| more);
@@ -291,7 +284,7 @@ impl Image {
     }
 
     /// One block of continuation areas; each lies within one block, as Linux demands.
-    pub(super) fn write_continuations(&self, block_of_part: u32, block: &mut [u8]) {
+    fn write_continuations(&self, block_of_part: u32, block: &mut [u8]) {
         let first = self
             .continuations
             .partition_point(|&(_, offset)| offset / 2048 < block_of_part);

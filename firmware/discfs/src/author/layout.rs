@@ -1,7 +1,8 @@
 //! Where everything of an image lies: what planning computes and producing blocks reads.
 
 use crate::structure::Mark;
-use crate::{Attributes, DiscExtent, FileId};
+use crate::tree::Own;
+use crate::{Attributes, DiscExtent, FileId, Times};
 use alloc::{string::String, vec::Vec};
 use core::ops::Range;
 
@@ -44,11 +45,11 @@ pub(super) enum Part {
     Identifiers,
     /// Path table of a hierarchy, little-endian or big-endian.
     PathTable(usize, bool),
-    /// Directory records of a hierarchy; those of the first are followed by its continuation areas.
+    /// Directory records of a hierarchy. In the first those of each directory are followed by their continuation areas:
+    /// libarchive reads them there only.
     Records(usize),
-    Continuations,
     Data,
-    Digests,
+    Own(Own),
     /// Zeros, and the second anchor in the last block.
     Padding,
 }
@@ -87,7 +88,7 @@ pub(super) enum What {
     /// A file of an earlier session.
     Recorded(u32),
     Symlink(u32),
-    DigestList,
+    Own(Own),
 }
 
 /// A name in a directory. The entries of a directory stand together, in the order of their ISO 9660 names.
@@ -132,6 +133,7 @@ pub(super) struct Recorded {
     pub extents: Range<u32>,
     pub size: u64,
     pub digest: Option<[u8; 32]>,
+    pub crc32c: Option<u32>,
     /// The first of its names.
     pub entry: u32,
     pub links: u32,
@@ -141,6 +143,15 @@ pub(super) struct Recorded {
 pub(super) struct Symlink {
     pub entry: u32,
     pub target: Range<u32>,
+}
+
+/// A file of `.spindle`, and of each of its blocks the line it begins with.
+#[derive(Debug)]
+pub(super) struct OwnFile {
+    pub own: Own,
+    pub entry: u32,
+    pub bytes: u64,
+    pub marks: Vec<Mark>,
 }
 
 /// An image: where everything lies, from which any block can be produced.
@@ -153,21 +164,20 @@ pub struct Image {
     pub(super) recorded: Vec<Recorded>,
     pub(super) extents: Vec<DiscExtent>,
     pub(super) symlinks: Vec<Symlink>,
-    /// The entry of `.spindle/SHA256SUMS`.
-    pub(super) digest_entry: u32,
+    /// The files of `.spindle`.
+    pub(super) own: Vec<OwnFile>,
+    /// Entries with further times, ascending.
+    pub(super) times: Vec<(u32, Times)>,
     /// Names of files in the order of the tree: the lines of the digest list.
     pub(super) listed: Vec<u32>,
     /// Entries whose UDF name needs a number to be unique, ascending.
     pub(super) udf_numbers: Vec<(u32, u32)>,
     /// Entries with a continuation area and its offset in their part, both ascending.
     pub(super) continuations: Vec<(u32, u32)>,
-    pub(super) continuation_bytes: u64,
-    pub(super) digest_list_bytes: u64,
     /// None with UDF alone, else the primary one and Joliet's if there is one.
     pub(super) hierarchies: Vec<Hierarchy>,
     /// For each block of a part the item it begins with.
     pub(super) identifier_marks: Vec<Mark>,
-    pub(super) digest_marks: Vec<Mark>,
     /// Where each part lies, in their order and without gaps.
     pub(super) parts: Vec<(Part, Region)>,
     /// Absolute first block of the UDF partition.
@@ -183,13 +193,19 @@ impl Image {
         u64::from(self.blocks)
     }
 
-    /// Files it writes, hard links counted once, `.spindle/SHA256SUMS` not counted.
+    /// First block of the session on the disc.
+    #[must_use]
+    pub fn start_block(&self) -> u32 {
+        self.options.start_block
+    }
+
+    /// Files it writes, hard links counted once, those of `.spindle` not counted.
     #[must_use]
     pub fn files(&self) -> u64 {
         self.files.len() as u64
     }
 
-    /// Bytes of all files it writes, hard links counted once, `.spindle/SHA256SUMS` not counted.
+    /// Bytes of all files it writes, hard links counted once, those of `.spindle` not counted.
     #[must_use]
     pub fn file_bytes(&self) -> u64 {
         self.files.iter().map(|file| file.size).sum()
@@ -199,11 +215,6 @@ impl Image {
         self.bytes
             .get(range.start as usize..range.end as usize)
             .unwrap_or_default()
-    }
-
-    /// The entry that names a directory, and so has its attributes.
-    pub(super) fn directory_entry(&self, directory: &Directory) -> &Entry {
-        &self.entries[directory.entry as usize]
     }
 
     /// Where a part lies; nothing while it is not placed.
@@ -229,7 +240,7 @@ impl Image {
     /// Where an entry's continuation area lies: absolute block and offset in it.
     pub(super) fn continuation(&self, entry: u32) -> (u32, u32) {
         let offset = number_of(&self.continuations, entry);
-        (self.absolute(Part::Continuations) + offset / 2048, offset % 2048)
+        (self.absolute(Part::Records(0)) + offset / 2048, offset % 2048)
     }
 
     /// Number of a node and of its information control block: directories, files, recorded ones, ours, symbolic links,
@@ -237,13 +248,14 @@ impl Image {
     pub(super) fn icb(&self, what: What) -> u32 {
         let directories = length(&self.directories);
         let recorded = directories + length(&self.files);
-        let digest_list = recorded + length(&self.recorded);
+        let own = recorded + length(&self.recorded);
         match what {
             What::Directory(number) => number,
             What::File(number) => directories + number,
             What::Recorded(number) => recorded + number,
-            What::DigestList => digest_list,
-            What::Symlink(number) => digest_list + 1 + number,
+            // They are there in the order of their kinds, from the first on.
+            What::Own(file) => own + file as u32,
+            What::Symlink(number) => own + length(&self.own) + number,
         }
     }
 
@@ -254,7 +266,7 @@ impl Image {
         } else {
             0
         };
-        self.icb(What::DigestList) + 1 + links
+        self.icb(What::Own(Own::Catalog)) + length(&self.own) + links
     }
 
     /// Where the bytes of a node lie, those of a directory in UDF: absolute blocks and bytes, in pieces of at
@@ -272,7 +284,7 @@ impl Image {
                 (one(self.options.start_block + file.block, file.size), None)
             }
             What::Recorded(number) => (None, Some(self.recorded[number as usize].extents.clone())),
-            What::DigestList => (one(self.absolute(Part::Digests), self.digest_list_bytes), None),
+            What::Own(own) => (one(self.absolute(Part::Own(own)), self.own_bytes(own)), None),
             What::Symlink(_) => (None, None),
         };
         let many = many.and_then(|range| self.extents.get(range.start as usize..range.end as usize));
@@ -314,8 +326,29 @@ impl Image {
             What::Directory(number) => 2 + self.directories[number as usize].directories,
             What::File(number) => self.files[number as usize].links,
             What::Recorded(number) => self.recorded[number as usize].links,
-            What::Symlink(_) | What::DigestList => 1,
+            What::Symlink(_) | What::Own(_) => 1,
         }
+    }
+
+    /// Bytes of a file of `.spindle`.
+    pub(super) fn own_bytes(&self, own: Own) -> u64 {
+        let file = self.own.iter().find(|file| file.own == own);
+        file.map_or(0, |file| file.bytes)
+    }
+
+    /// The entry whose attributes an entry shows: all names of a file show those of the first.
+    pub(super) fn leader(&self, entry: u32) -> u32 {
+        match self.entries[entry as usize].what {
+            What::File(number) => self.files[number as usize].entry,
+            What::Recorded(number) => self.recorded[number as usize].entry,
+            _ => entry,
+        }
+    }
+
+    /// Times of an entry besides that of its modification.
+    pub(super) fn times(&self, entry: u32) -> Times {
+        let found = self.times.binary_search_by_key(&self.leader(entry), |&(entry, _)| entry);
+        found.map_or(Times::default(), |at| self.times[at].1)
     }
 
     /// Puts the path of an entry into `path`.
@@ -331,6 +364,13 @@ impl Image {
         }
         path.pop();
         path.reverse();
+    }
+
+    /// The path of the file with a number in the order of the disc, for messages.
+    #[must_use]
+    pub fn path_of(&self, number: usize) -> String {
+        let file = self.files.get(number);
+        file.map_or(String::new(), |file| self.readable_path(file.entry))
     }
 
     /// The path of an entry for messages.

@@ -3,18 +3,18 @@
 use super::PlanError;
 use super::iso::RECORD_MAX;
 use super::layout::{Hierarchy, Image, Part, RecordMark, Region, fixed, length};
+use super::supply::Supply;
 use super::rock_ridge;
 use super::udf_nodes::{SYMLINK_MAX, path_components};
 use crate::BLOCK;
-use crate::digests::line_length;
 use crate::structure::Mark;
 use alloc::vec::Vec;
 
 /// Measures directory records, the path table and, for Rock Ridge, continuation areas.
 pub(super) fn hierarchy(image: &mut Image, mut hierarchy: Hierarchy) -> Result<Hierarchy, PlanError> {
     hierarchy.records = alloc::vec![Region::default(); image.directories.len()];
-    let mut continuations = alloc::vec![(0, 0)];
-    let mut continued_to = rock_ridge::EXTENSION_REFERENCE as u64;
+    let mut continuations = Vec::new();
+    let mut continued = Vec::new();
     let mut marks = Vec::new();
     let mut regions = Vec::with_capacity(image.directories.len());
     let mut record = [0; RECORD_MAX];
@@ -22,22 +22,16 @@ pub(super) fn hierarchy(image: &mut Image, mut hierarchy: Hierarchy) -> Result<H
         let start = length(&marks);
         let mut filled = 2048;
         for at in image.records_from(&hierarchy, directory, RecordMark::default()) {
-            let (record_length, continued) = image.write_record(&hierarchy, directory, at, &mut record);
+            let (record_length, bytes) = image.write_record(&hierarchy, directory, at, &mut record);
             if filled + record_length > 2048 {
                 marks.push(at);
                 filled = 0;
             }
             filled += record_length;
-            if continued > 0 && at.item >= 2 && at.section == 0 {
-                // Whole within a block: Linux reads no continuation area that crosses into the next.
-                let bytes = u64::from(continued);
-                if continued_to % 2048 + bytes > 2048 {
-                    continued_to = continued_to.next_multiple_of(2048);
-                }
-                let offset =
-                    u32::try_from(continued_to).map_err(|_| PlanError::ImageTooLarge(continued_to / 2048))?;
-                continuations.push((hierarchy.entry(directory, at.item), offset));
-                continued_to += bytes;
+            if bytes > 0 && at.section == 0 {
+                // That of the top directory's own record is the extension reference.
+                let entry = if at.item < 2 { 0 } else { hierarchy.entry(directory, at.item) };
+                continued.push((entry, u64::from(bytes)));
             }
         }
         let blocks = length(&marks) - start;
@@ -45,12 +39,23 @@ pub(super) fn hierarchy(image: &mut Image, mut hierarchy: Hierarchy) -> Result<H
             return Err(PlanError::DirectoryTooLarge(image.readable_path(directory.entry)));
         }
         regions.push(Region { start, blocks });
+        let mut offset = marks.len() as u64 * 2048;
+        for (entry, bytes) in continued.drain(..) {
+            // Whole within a block: Linux reads no continuation area that crosses into the next.
+            if offset % 2048 + bytes > 2048 {
+                offset = offset.next_multiple_of(2048);
+            }
+            let place = u32::try_from(offset).map_err(|_| PlanError::ImageTooLarge(offset / 2048))?;
+            continuations.push((entry, place));
+            offset += bytes;
+        }
+        let blocks = usize::try_from(offset.div_ceil(2048)).unwrap_or(usize::MAX);
+        marks.resize(blocks, RecordMark::default());
     }
     hierarchy.records = regions;
     hierarchy.record_marks = marks;
     if !hierarchy.joliet {
         image.continuations = continuations;
-        image.continuation_bytes = continued_to;
     }
     path_table(image, &mut hierarchy);
     Ok(hierarchy)
@@ -123,72 +128,81 @@ fn mark_blocks(marks: &mut Vec<Mark>, start: u32, item: u32, from: u64, to: u64)
     }
 }
 
-pub(super) fn digest_list(image: &mut Image) {
-    let mut marks = Vec::new();
-    let mut bytes = 0;
-    let mut path = Vec::new();
-    for (at, &entry) in (0..).zip(&image.listed) {
-        image.path_into(entry, &mut path);
-        let next = bytes + line_length(&path);
-        mark_blocks(&mut marks, 0, at, bytes, next);
-        bytes = next;
+/// Measures the files of `.spindle`. They lie behind all data, the blocks of which they name.
+fn own_files(image: &mut Image) -> Result<(), PlanError> {
+    let mut supply = Supply::measuring();
+    let mut line = Vec::new();
+    for number in 0..image.own.len() {
+        let own = image.own[number].own;
+        let mut marks = Vec::new();
+        let mut bytes = 0;
+        for at in 0..image.own_lines(own) {
+            line.clear();
+            // Nothing is read while measuring, and so nothing fails.
+            let _ = image.own_line(own, at, &mut supply, &mut line);
+            let next = bytes + line.len() as u64;
+            mark_blocks(&mut marks, 0, at, bytes, next);
+            bytes = next;
+        }
+        let blocks = length(&marks);
+        let file = &mut image.own[number];
+        (file.bytes, file.marks) = (bytes, marks);
+        place(image, Part::Own(own), u64::from(blocks))?;
     }
-    image.digest_list_bytes = bytes;
-    image.digest_marks = marks;
+    Ok(())
+}
+
+/// Gives a part its blocks, behind those that have theirs.
+fn place(image: &mut Image, part: Part, blocks: u64) -> Result<(), PlanError> {
+    let end = u64::from(image.blocks) + blocks;
+    let in_disc = u64::from(image.options.start_block) + end <= u64::from(u32::MAX);
+    match (u32::try_from(blocks), u32::try_from(end)) {
+        (Ok(blocks), Ok(end)) if in_disc => {
+            let start = core::mem::replace(&mut image.blocks, end);
+            image.parts.push((part, Region { start, blocks }));
+            Ok(())
+        }
+        _ => Err(PlanError::ImageTooLarge(end)),
+    }
 }
 
 /// Lays the parts one behind the other and gives every file its blocks.
 pub(super) fn assign_blocks(image: &mut Image) -> Result<(), PlanError> {
     let udf = image.options.format.has_udf();
-    let mut parts = Vec::new();
-    parts.push((
-        Part::Descriptors,
-        u64::from(if udf {
-            fixed::AFTER_FILE_SET
-        } else {
-            fixed::AFTER_VOLUME_DESCRIPTORS
-        }),
-    ));
-    let mut part = |part: Part, blocks: u32| parts.push((part, u64::from(blocks)));
-    part(Part::Icbs, if udf { image.icbs() } else { 0 });
-    part(Part::Identifiers, length(&image.identifier_marks));
+    let descriptors = if udf {
+        fixed::AFTER_FILE_SET
+    } else {
+        fixed::AFTER_VOLUME_DESCRIPTORS
+    };
+    let icbs = if udf { image.icbs() } else { 0 };
+    let mut parts = alloc::vec![
+        (Part::Descriptors, descriptors),
+        (Part::Icbs, icbs),
+        (Part::Identifiers, length(&image.identifier_marks)),
+    ];
     for (number, hierarchy) in image.hierarchies.iter().enumerate() {
-        part(Part::PathTable(number, false), length(&hierarchy.path_marks));
-        part(Part::PathTable(number, true), length(&hierarchy.path_marks));
-        part(Part::Records(number), length(&hierarchy.record_marks));
-        if !hierarchy.joliet {
-            // Right behind the directories: libarchive reads them there only.
-            let blocks = image.continuation_bytes.div_ceil(2048);
-            part(Part::Continuations, u32::try_from(blocks).unwrap_or(u32::MAX));
-        }
+        parts.push((Part::PathTable(number, false), length(&hierarchy.path_marks)));
+        parts.push((Part::PathTable(number, true), length(&hierarchy.path_marks)));
+        parts.push((Part::Records(number), length(&hierarchy.record_marks)));
+    }
+    for (part, blocks) in parts {
+        place(image, part, u64::from(blocks))?;
     }
     let data = image.files.iter().map(|file| file.size.div_ceil(2048)).sum();
-    parts.push((Part::Data, data));
-    parts.push((Part::Digests, image.digest_marks.len() as u64));
-    let used: u64 = parts.iter().map(|&(_, blocks)| blocks).sum();
-    // UDF has an anchor in the last block.
-    let blocks = used + u64::from(udf);
-    let blocks = blocks.next_multiple_of(u64::from(image.options.alignment.max(1)));
-    parts.push((Part::Padding, blocks - used));
-    if u64::from(image.options.start_block) + blocks > u64::from(u32::MAX) {
-        return Err(PlanError::ImageTooLarge(blocks));
-    }
-    let too_large = |_| PlanError::ImageTooLarge(blocks);
-    let mut start = 0;
-    for (part, blocks) in parts {
-        let blocks = u32::try_from(blocks).map_err(too_large)?;
-        image.parts.push((part, Region { start, blocks }));
-        start += blocks;
-    }
-    image.blocks = start;
-    // The partition reaches back to the first block that an earlier session gave to a file.
-    let earliest = image.extents.iter().map(|extent| extent.block).min();
-    let file_set = image.options.start_block + fixed::FILE_SET;
-    image.partition = earliest.map_or(file_set, |block| block.min(file_set));
+    place(image, Part::Data, data)?;
     let mut at = image.region(Part::Data).start;
     for file in &mut image.files {
         file.block = at;
         at += u32::try_from(file.size.div_ceil(2048)).unwrap_or_default();
     }
+    own_files(image)?;
+    // UDF has an anchor in the last block.
+    let used = u64::from(image.blocks);
+    let blocks = (used + u64::from(udf)).next_multiple_of(u64::from(image.options.alignment.max(1)));
+    place(image, Part::Padding, blocks - used)?;
+    // The partition reaches back to the first block that an earlier session gave to a file.
+    let earliest = image.extents.iter().map(|extent| extent.block).min();
+    let file_set = image.options.start_block + fixed::FILE_SET;
+    image.partition = earliest.map_or(file_set, |block| block.min(file_set));
     Ok(())
 }

@@ -4,20 +4,22 @@ mod iso;
 mod layout;
 mod measure;
 mod names;
+mod own;
 mod pass;
 mod plan;
 mod produce;
 mod rock_ridge;
+mod supply;
 mod udf;
 mod udf_nodes;
 
 pub use layout::Image;
 pub use pass::Pass;
 pub use plan::plan;
-pub use produce::FRONT_BLOCKS;
+pub use produce::{FRONT_BLOCKS, FileSpan};
 
-use crate::FileId;
-use alloc::string::String;
+use crate::{EarlierSession, FileId};
+use alloc::{string::String, vec::Vec};
 use displaydoc::Display;
 use thiserror::Error;
 
@@ -53,6 +55,17 @@ pub enum UdfRevision {
     V2_01,
 }
 
+/// Where an image comes from, as far as its catalog is to say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Provenance {
+    /// The box that writes it.
+    pub box_identity: Option<[u8; 16]>,
+    /// What the tree is called there.
+    pub tree: Option<Vec<u8>>,
+    /// The sessions before this one, oldest first.
+    pub earlier: Vec<EarlierSession>,
+}
+
 /// What an image is made with besides its tree. The same tree and options give the same bytes.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -79,6 +92,13 @@ pub struct Options {
     pub application: String,
     /// Who publishes the disc.
     pub publisher: String,
+    /// Whether Rock Ridge has times to the hundredth of a second. Linux before 6.16 is told the seconds besides.
+    pub precise_times: bool,
+    /// What the catalog says of where the image comes from.
+    pub provenance: Provenance,
+    /// The trusted comment of the signature, of one line; without it there is no signature. The content has the
+    /// key ([`Content::signer`]).
+    pub signature: Option<String>,
 }
 
 impl Default for Options {
@@ -95,6 +115,9 @@ impl Default for Options {
             udf_symlinks: false,
             application: String::from("SPINDLE"),
             publisher: String::new(),
+            precise_times: false,
+            provenance: Provenance::default(),
+            signature: None,
         }
     }
 }
@@ -117,10 +140,37 @@ pub trait Content {
     /// [`Pass`] computes it and compares it with the one given here.
     fn digest(&mut self, file: FileId) -> Option<[u8; 32]>;
 
+    /// CRC-32C of a file when it is known. Where it is needed and not known the file is read for it, but
+    /// [`Pass`] computes it on the way.
+    fn crc32c(&mut self, file: FileId) -> Option<u32> {
+        let _ = file;
+        None
+    }
+
+    /// The key of an image that has a signature.
+    fn signer(&mut self) -> Option<&mut dyn Signer> {
+        None
+    }
+
     /// Told by [`Pass`] when a file's last byte has been produced, with its SHA-256.
     fn completed(&mut self, file: FileId, digest: &[u8; 32]) {
         let _ = (file, digest);
     }
+}
+
+/// A key of minisign: Ed25519, RFC 8032, over BLAKE2b, RFC 7693.
+pub trait Signer {
+    /// The key's number.
+    fn key(&self) -> [u8; 8];
+
+    /// The next bytes of what is to be signed.
+    fn update(&mut self, bytes: &[u8]);
+
+    /// Signs the BLAKE2b-512 digest of the bytes since the last call.
+    fn sign_digest(&mut self) -> [u8; 64];
+
+    /// Signs a short message.
+    fn sign(&mut self, message: &[u8]) -> [u8; 64];
 }
 
 /// Why a file's bytes could not be had.
@@ -169,6 +219,8 @@ pub enum ReadError {
     },
     /// `{0}` has no digest yet, which the digest list needs; produce the image in one pass or supply digests
     DigestUnknown(String),
+    /// the image is to be signed and its content has no key; give both or neither
+    NoSigner,
 }
 
 /// Why a pass stopped.

@@ -1,10 +1,11 @@
 //! One pass over an image: every file's bytes are read once, burned and digested together.
 
-use super::layout::{File, Image, Part};
+use super::layout::{File, Image};
+use super::supply::Supply;
 use super::{Content, PassError};
+use crate::digests::{Digests, Hasher};
 use crate::BLOCK;
 use alloc::vec::Vec;
-use sha2::{Digest, Sha256};
 
 /// One pass over an image in the order of its blocks, which digests every file on the way.
 pub struct Pass<'image> {
@@ -14,9 +15,11 @@ pub struct Pass<'image> {
     file: usize,
     /// The first file that is digested at all.
     first: usize,
-    hasher: Sha256,
+    hasher: Hasher,
     /// Digests of the files from `first` on.
-    digests: Vec<[u8; 32]>,
+    digests: Vec<Digests>,
+    /// Digest of the catalog, once it was needed.
+    catalog: Option<[u8; 32]>,
 }
 
 impl<'image> Pass<'image> {
@@ -36,8 +39,20 @@ impl<'image> Pass<'image> {
             position: block,
             file: first,
             first,
-            hasher: Sha256::new(),
+            hasher: Hasher::default(),
             digests: Vec::new(),
+            catalog: None,
+        }
+    }
+
+    /// A pass over what lies behind all data ([`Image::data`]), with the digests of all files in the order of the disc.
+    #[must_use]
+    pub fn behind_data(image: &'image Image, digests: Vec<Digests>) -> Self {
+        Self {
+            position: image.data().end,
+            file: image.files.len(),
+            digests,
+            ..Self::resume(image, 0)
         }
     }
 
@@ -57,7 +72,7 @@ impl<'image> Pass<'image> {
         let blocks = usize::try_from(left).map_or(buf.len() / BLOCK, |left| left.min(buf.len() / BLOCK));
         let buf = buf.get_mut(..blocks * BLOCK).unwrap_or_default();
         // A file that ends in this buffer may be listed in it as well: the data come first.
-        let data = u64::from(self.image.region(Part::Digests).start).saturating_sub(self.position);
+        let data = self.image.data().end.saturating_sub(self.position);
         let data = usize::try_from(data).map_or(blocks, |data| data.min(blocks));
         let (data, digests) = buf.split_at_mut(data * BLOCK);
         self.step(data, content)?;
@@ -66,18 +81,12 @@ impl<'image> Pass<'image> {
     }
 
     fn step(&mut self, buf: &mut [u8], content: &mut dyn Content) -> Result<(), PassError> {
-        let (first, digests) = (self.first, &self.digests);
-        let mut digest_of = |number: u32, content: &mut dyn Content| {
-            let computed = (number as usize)
-                .checked_sub(first)
-                .and_then(|at| digests.get(at));
-            computed
-                .copied()
-                .or_else(|| content.digest(self.image.files[number as usize].id))
-        };
+        let mut supply = Supply::new(content, &self.digests, self.first);
+        supply.catalog = self.catalog;
         self.image
-            .produce(self.position, buf, content, &mut digest_of)
+            .produce(self.position, buf, &mut supply)
             .map_err(PassError::Read)?;
+        self.catalog = supply.catalog;
         self.digest(buf, content)?;
         self.position += (buf.len() / BLOCK) as u64;
         Ok(())
@@ -106,12 +115,12 @@ impl<'image> Pass<'image> {
     }
 
     fn complete(&mut self, file: &File, content: &mut dyn Content) -> Result<(), PassError> {
-        let digest: [u8; 32] = self.hasher.finalize_reset().into();
-        if content.digest(file.id).is_some_and(|known| known != digest) {
+        let digests = self.hasher.finish();
+        if content.digest(file.id).is_some_and(|known| known != digests.sha256) {
             return Err(PassError::Changed(self.image.readable_path(file.entry)));
         }
-        content.completed(file.id, &digest);
-        self.digests.push(digest);
+        content.completed(file.id, &digests.sha256);
+        self.digests.push(digests);
         self.file += 1;
         Ok(())
     }

@@ -1,11 +1,11 @@
 //! Computes the layout of an image from a tree.
 
-use super::layout::{Directory, Entry, File, Hierarchy, Image, Recorded, Region, Symlink, What};
+use super::layout::{Directory, Entry, File, Hierarchy, Image, OwnFile, Recorded, Region, Symlink, What};
 use super::layout::{length, number_of};
 use super::names::{Form, IsoName, UnicodeName};
 use super::udf_nodes::{EXTENT_MAX, EXTENTS_MAX};
 use super::{Options, PlanError, measure};
-use crate::tree::{Content, Tree};
+use crate::tree::{Content, Own, Record, Tree};
 use crate::{Attributes, DiscExtent, FileId, Time};
 use alloc::{collections::BTreeSet, vec, vec::Vec};
 
@@ -18,13 +18,12 @@ pub fn plan(tree: &Tree, options: &Options) -> Result<Image, PlanError> {
         options: options.clone(),
         ..Image::default()
     };
-    let nodes = place_entries(&mut image, tree)?;
+    let nodes = place_entries(&mut image, tree, options)?;
     if options.format.has_udf() {
         image.udf_numbers = number_names(&image, Form::Udf);
     }
     order_files(&mut image, tree, &nodes)?;
     drop(nodes);
-    measure::digest_list(&mut image);
     if options.format.has_iso() {
         let joliet = options.joliet.then(|| joliet_hierarchy(&image));
         let hierarchies = [Some(Hierarchy::default()), joliet];
@@ -42,9 +41,9 @@ pub fn plan(tree: &Tree, options: &Options) -> Result<Image, PlanError> {
 }
 
 /// Sorts the tree into directories level by level; returns for each entry its record in the tree.
-fn place_entries(image: &mut Image, tree: &Tree) -> Result<Vec<u32>, PlanError> {
+fn place_entries(image: &mut Image, tree: &Tree, options: &Options) -> Result<Vec<u32>, PlanError> {
     let records = tree.records();
-    let (starts, children) = children(tree);
+    let (starts, children) = children(tree, options);
     let mut nodes: Vec<u32> = Vec::with_capacity(records.len());
     image.entries.reserve_exact(records.len());
     let mut sorted: Vec<(IsoName, u32)> = Vec::new();
@@ -82,17 +81,21 @@ fn place_entries(image: &mut Image, tree: &Tree) -> Result<Vec<u32>, PlanError> 
 }
 
 /// Children of each record, as one table and where each record's part of it starts.
-fn children(tree: &Tree) -> (Vec<u32>, Vec<u32>) {
+fn children(tree: &Tree, options: &Options) -> (Vec<u32>, Vec<u32>) {
     let records = tree.records();
+    // There is a place for the signature in each tree, and a signature when one is asked for.
+    let is_there = |record: &Record| {
+        options.signature.is_some() || record.content != Content::Own(Own::Signature)
+    };
     let mut starts = vec![0_u32; records.len() + 2];
-    for record in &records[1..] {
+    for record in records[1..].iter().filter(|record| is_there(record)) {
         starts[record.parent as usize + 2] += 1;
     }
     for at in 2..starts.len() {
         starts[at] += starts[at - 1];
     }
     let mut table = vec![0; records.len() - 1];
-    for (number, record) in (0..).zip(records).skip(1) {
+    for (number, record) in (0..).zip(records).skip(1).filter(|(_, record)| is_there(record)) {
         let place = &mut starts[record.parent as usize + 1];
         table[*place as usize] = number;
         *place += 1;
@@ -160,9 +163,15 @@ fn push_entry(image: &mut Image, tree: &Tree, nodes: &mut Vec<u32>, node: u32, p
             });
             What::Symlink(length(&image.symlinks) - 1)
         }
-        Content::DigestList => {
-            image.digest_entry = number;
-            What::DigestList
+        &Content::Own(own) => {
+            image.own.push(OwnFile {
+                own,
+                entry: number,
+                bytes: 0,
+                marks: Vec::new(),
+            });
+            image.own.sort_unstable_by_key(|file| file.own);
+            What::Own(own)
         }
     };
     if tree.is_own(node) {
@@ -172,6 +181,7 @@ fn push_entry(image: &mut Image, tree: &Tree, nodes: &mut Vec<u32>, node: u32, p
         };
         attributes = Attributes { mtime, ..attributes };
     }
+    image.times.extend(tree.times(node).map(|times| (number, times)));
     let name = keep(image, tree.bytes(&record.name));
     image.entries.push(Entry {
         parent,
@@ -267,7 +277,7 @@ fn order_files(image: &mut Image, tree: &Tree, nodes: &[u32]) -> Result<(), Plan
         match image.entries[entry as usize].what {
             What::Directory(number) => walk.push(image.directories[number as usize].entries.clone()),
             What::File(_) => met.push(entry),
-            What::Recorded(_) | What::Symlink(_) | What::DigestList => {}
+            What::Recorded(_) | What::Symlink(_) | What::Own(_) => {}
         }
     }
     let content = |entry: u32| &tree.records()[nodes[entry as usize] as usize].content;
@@ -321,7 +331,7 @@ fn order_files(image: &mut Image, tree: &Tree, nodes: &[u32]) -> Result<(), Plan
         match what {
             What::File(number) => image.files[number as usize].links += 1,
             What::Recorded(number) => image.recorded[number as usize].links += 1,
-            What::Directory(_) | What::Symlink(_) | What::DigestList => {}
+            What::Directory(_) | What::Symlink(_) | What::Own(_) => {}
         }
     }
     // Not every recorded file has a digest to be listed with.
@@ -344,13 +354,19 @@ fn order_files(image: &mut Image, tree: &Tree, nodes: &[u32]) -> Result<(), Plan
 /// Gives a file that is met for the first time its number.
 fn number_file(image: &mut Image, tree: &Tree, content: &Content, entry: u32, size: u64) -> What {
     match content {
-        Content::Recorded { extents, digest, .. } => {
+        Content::Recorded {
+            extents,
+            digest,
+            crc32c,
+            ..
+        } => {
             let start = length(&image.extents);
             image.extents.extend_from_slice(tree.extents(extents));
             image.recorded.push(Recorded {
                 extents: start..length(&image.extents),
                 size,
                 digest: *digest,
+                crc32c: *crc32c,
                 entry,
                 links: 1,
             });
@@ -366,6 +382,7 @@ fn number_file(image: &mut Image, tree: &Tree, content: &Content, entry: u32, si
             });
             What::File(length(&image.files) - 1)
         }
-        Content::Directory | Content::Symlink { .. } | Content::DigestList => What::DigestList,
+        // Only files are numbered.
+        Content::Directory | Content::Symlink { .. } | Content::Own(_) => What::Own(Own::Catalog),
     }
 }

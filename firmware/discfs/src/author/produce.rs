@@ -1,29 +1,76 @@
 //! Produces blocks of an image.
 
-use super::layout::{Image, Part, Region, What, fixed, length};
+use super::layout::{Image, Part, Region, fixed, length};
+use super::supply::Supply;
 use super::{Content, ReadError};
-use crate::BLOCK;
-use crate::digests::write_line;
-use crate::structure::Window;
+use crate::{BLOCK, FileId};
 use alloc::vec::Vec;
-
-/// Where the digest of the file with a number comes from.
-pub(super) type DigestOf<'a> = dyn FnMut(u32, &mut dyn Content) -> Option<[u8; 32]> + 'a;
+use core::ops::Range;
 
 /// Blocks that [`Image::front`] lies in: where the first session of a disc whose beginning can be rewritten
 /// starts, rounded up to the unit in which the medium is written.
 pub const FRONT_BLOCKS: u32 = fixed::ANCHOR + 1;
 
+/// A run of a file's bytes within blocks of an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileSpan {
+    /// Number of the file in the order of the disc, hard links once.
+    pub number: usize,
+    /// Whose bytes.
+    pub file: FileId,
+    /// Where they begin in the file.
+    pub offset: u64,
+    /// Where they begin within the blocks, in bytes.
+    pub at: usize,
+    /// How many there are; 0 for an empty file.
+    pub length: usize,
+    /// Bytes of the whole file.
+    pub size: u64,
+}
+
 impl Image {
+    /// The blocks with file data, counted from the start of the image. What lies behind them needs digests of all files.
+    #[must_use]
+    pub fn data(&self) -> Range<u64> {
+        let data = self.region(Part::Data);
+        u64::from(data.start)..u64::from(data.end())
+    }
+
+    /// Which bytes of files blocks hold, in order. Empty files are met where they would begin; those at the end of
+    /// all data when the blocks reach it.
+    pub fn file_spans(&self, blocks: Range<u64>) -> impl Iterator<Item = FileSpan> {
+        let (from, to) = (blocks.start * BLOCK as u64, blocks.end * BLOCK as u64);
+        let begin = |at: usize| u64::from(self.files[at].block) * BLOCK as u64;
+        let first = self.files.partition_point(|file| {
+            let end = u64::from(file.block) * BLOCK as u64 + file.size;
+            end < from || (end == from && file.size > 0)
+        });
+        let is_last = blocks.end == self.data().end;
+        (first..self.files.len())
+            .take_while(move |&at| begin(at) < to || (is_last && self.files[at].size == 0))
+            .filter(move |&at| begin(at) + self.files[at].size > from || (self.files[at].size == 0 && begin(at) >= from))
+            .map(move |number| {
+                let file = &self.files[number];
+                let start = begin(number).max(from);
+                let end = (begin(number) + file.size).min(to);
+                FileSpan {
+                    number,
+                    file: file.id,
+                    offset: start - begin(number),
+                    at: usize::try_from(start - from).unwrap_or(usize::MAX),
+                    length: usize::try_from(end.saturating_sub(start)).unwrap_or(usize::MAX),
+                    size: file.size,
+                }
+            })
+    }
+
     /// Produces blocks from `block` (counted from the start of the image) until `buf` is full. File data is
     /// read straight into it, so that large buffers make long reads.
     ///
     /// # Errors
     /// When `buf` is not whole blocks within the image, or `content` does not supply what is needed.
     pub fn read(&self, block: u64, buf: &mut [u8], content: &mut dyn Content) -> Result<(), ReadError> {
-        let mut digest_of =
-            |number: u32, content: &mut dyn Content| content.digest(self.files[number as usize].id);
-        self.produce(block, buf, content, &mut digest_of)
+        self.produce(block, buf, &mut Supply::new(content, &[], 0))
     }
 
     /// Blocks, by their absolute addresses, that make a disc whose beginning can be rewritten show this session, to
@@ -51,8 +98,7 @@ impl Image {
         &self,
         block: u64,
         buf: &mut [u8],
-        content: &mut dyn Content,
-        digest_of: &mut DigestOf<'_>,
+        supply: &mut Supply<'_>,
     ) -> Result<(), ReadError> {
         if !buf.len().is_multiple_of(BLOCK) {
             return Err(ReadError::PartialBlock);
@@ -69,7 +115,7 @@ impl Image {
             let (part, region) = self.part_of(at);
             let run = region.end().min(end) - at;
             let (blocks, after) = rest.split_at_mut(run as usize * BLOCK);
-            self.produce_part(part, at - region.start, blocks, content, digest_of)?;
+            self.produce_part(part, at - region.start, blocks, supply)?;
             at += run;
             rest = after;
         }
@@ -88,11 +134,10 @@ impl Image {
         part: Part,
         first: u32,
         blocks: &mut [u8],
-        content: &mut dyn Content,
-        digest_of: &mut DigestOf<'_>,
+        supply: &mut Supply<'_>,
     ) -> Result<(), ReadError> {
         if part == Part::Data {
-            return self.produce_data(first, blocks, content);
+            return self.produce_data(first, blocks, supply);
         }
         blocks.fill(0);
         match part {
@@ -106,7 +151,7 @@ impl Image {
             Part::PathTable(hierarchy, big_endian) => {
                 self.write_path_table(&self.hierarchies[hierarchy], first, blocks, big_endian);
             }
-            Part::Digests => self.produce_digests(first, blocks, content, digest_of)?,
+            Part::Own(own) => self.write_own(own, first, blocks, supply)?,
             _ => {
                 let mut scratch = Vec::new();
                 for (at, block) in (first..).zip(blocks.chunks_exact_mut(BLOCK)) {
@@ -116,7 +161,6 @@ impl Image {
                         Part::Records(hierarchy) => {
                             self.write_records(&self.hierarchies[hierarchy], at, block);
                         }
-                        Part::Continuations => self.write_continuations(at, block),
                         _ => self.write_last(self.region(part).start + at, block),
                     }
                 }
@@ -166,13 +210,14 @@ impl Image {
         &self,
         first: u32,
         blocks: &mut [u8],
-        content: &mut dyn Content,
+        supply: &mut Supply<'_>,
     ) -> Result<(), ReadError> {
         let mut at = self.region(Part::Data).start + first;
         let mut number = self.files.partition_point(|file| file.block <= at) - 1;
         let mut rest = blocks;
         while !rest.is_empty() {
             let file = &self.files[number];
+            let of_image = length(&self.files[..number]);
             number += 1;
             let offset = u64::from(at - file.block) * BLOCK as u64;
             let left = file.size.saturating_sub(offset);
@@ -183,43 +228,10 @@ impl Image {
             let padded = length.next_multiple_of(BLOCK);
             let (blocks, after) = rest.split_at_mut(padded);
             let (bytes, padding) = blocks.split_at_mut(length);
-            content
-                .read(file.id, offset, bytes)
-                .map_err(|cause| ReadError::Content {
-                    path: self.readable_path(file.entry),
-                    file: file.id,
-                    cause,
-                })?;
+            supply.read(self, of_image, offset, bytes)?;
             padding.fill(0);
             at += u32::try_from(padded / BLOCK).unwrap_or_default();
             rest = after;
-        }
-        Ok(())
-    }
-
-    fn produce_digests(
-        &self,
-        first: u32,
-        blocks: &mut [u8],
-        content: &mut dyn Content,
-        digest_of: &mut DigestOf<'_>,
-    ) -> Result<(), ReadError> {
-        let mark = self.digest_marks[first as usize];
-        let mut window = Window::new(mark.skip as usize, blocks);
-        let mut path = Vec::new();
-        for at in mark.item..length(&self.listed) {
-            let entry = self.listed[at as usize];
-            let digest = match self.entries[entry as usize].what {
-                What::File(number) => digest_of(number, content),
-                What::Recorded(number) => self.recorded[number as usize].digest,
-                _ => continue,
-            };
-            let digest = digest.ok_or_else(|| ReadError::DigestUnknown(self.readable_path(entry)))?;
-            self.path_into(entry, &mut path);
-            write_line(&digest, &path, |bytes| window.put(bytes));
-            if window.full() {
-                break;
-            }
         }
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use super::iso;
 use super::layout::{Image, What};
+use crate::Time;
 use crate::structure::Cursor;
 
 /// Longest entry: its length is one byte.
@@ -14,7 +15,7 @@ const CONTINUE: u8 = 1;
 fn file_type(what: What) -> u32 {
     match what {
         What::Directory(_) => 0o040_000,
-        What::File(_) | What::Recorded(_) | What::DigestList => 0o100_000,
+        What::File(_) | What::Recorded(_) | What::Own(_) => 0o100_000,
         What::Symlink(_) => 0o120_000,
     }
 }
@@ -40,30 +41,53 @@ pub(super) fn continuation(out: &mut Cursor<'_>, block: u32, offset: u32, length
 }
 
 /// PX and TF: what every record has. PX has the serial number of P1282 1.12 at its end, by which readers
-/// know hard links; TF has the time of modification only, the others would repeat it.
+/// know hard links; TF has the times that were given.
 pub(super) fn attributes(out: &mut Cursor<'_>, image: &Image, entry: u32) {
-    let entry = &image.entries[entry as usize];
-    let what = entry.what;
-    let attributes = match what {
-        // All names of a file show the attributes of the first.
-        What::File(number) => image.entries[image.files[number as usize].entry as usize].attributes,
-        What::Recorded(number) => image.entries[image.recorded[number as usize].entry as usize].attributes,
-        _ => entry.attributes,
-    };
+    let what = image.entries[entry as usize].what;
+    let attributes = image.entries[image.leader(entry) as usize].attributes;
+    let times = image.times(entry);
     head(out, b"PX", 44);
     out.both32(file_type(what) | (attributes.mode & 0o7777));
     out.both32(image.links(what));
     out.both32(attributes.uid);
     out.both32(attributes.gid);
     out.both32(image.icb(what) + 1);
-    head(out, b"TF", 12);
-    out.u8(2); // modification
-    iso::short_time(out, attributes.mtime.seconds);
+    let stamps = [times.created, Some(attributes.mtime), times.accessed, times.changed];
+    // Linux before 6.16 takes the long form for the short one. The last entry counts there, and elsewhere too.
+    let is_long = |time: &Time| {
+        let fraction = image.options.precise_times && time.nanoseconds >= 10_000_000;
+        fraction || !iso::SHORT_TIMES.contains(&time.seconds)
+    };
+    if stamps.iter().flatten().any(is_long) {
+        time_stamps(out, &stamps, true);
+    }
+    time_stamps(out, &stamps, false);
 }
 
-/// NM, P1282 4.1.4: the name, in as many entries as it takes.
+/// TF, P1282 4.1.6: bits 0 to 3 are creation, modification, access, attributes; bit 7 the long form.
+fn time_stamps(out: &mut Cursor<'_>, stamps: &[Option<Time>; 4], long: bool) {
+    let count = stamps.iter().flatten().count();
+    let bits = (0..).zip(stamps).filter(|(_, stamp)| stamp.is_some());
+    let flags = bits.fold(0, |flags, (bit, _)| flags | 1 << bit);
+    head(out, b"TF", entry_length(count * if long { 17 } else { 7 }));
+    out.u8(if long { flags | 0x80 } else { flags });
+    for stamp in stamps.iter().flatten() {
+        if long {
+            iso::long_time(out, Some(*stamp));
+        } else {
+            iso::short_time(out, stamp.seconds);
+        }
+    }
+}
+
+/// Bytes of a name that Linux takes; it leaves out the entry that would make it longer.
+const LINUX_NAME: usize = 253;
+
+/// NM, P1282 4.1.4: the name, in as many entries as it takes, the first of which are what Linux shows.
 pub(super) fn name(name: &[u8], mut put: impl FnMut(&[u8])) {
-    let mut pieces = name.chunks(ENTRY_MAX - ENTRY_HEAD).peekable();
+    let (shown, rest) = name.split_at(name.len().min(LINUX_NAME));
+    let rest = Some(rest).filter(|rest| !rest.is_empty());
+    let mut pieces = shown.chunks(ENTRY_MAX - ENTRY_HEAD).chain(rest).peekable();
     while let Some(piece) = pieces.next() {
         let mut entry = [0; ENTRY_MAX];
         let mut out = Cursor::new(&mut entry);

@@ -238,7 +238,7 @@ impl Image {
             out.le32(0); // free
             out.le32(self.partition_blocks());
             implementation(out);
-            out.le32(length(&self.files) + length(&self.recorded) + 1);
+            out.le32(length(&self.files) + length(&self.recorded) + length(&self.own));
             out.le32(length(&self.directories));
             for _ in 0..3 {
                 out.le16(self.options.udf_revision.digits()); // least to read, least and most to write

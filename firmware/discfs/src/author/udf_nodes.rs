@@ -1,6 +1,6 @@
 //! UDF nodes (ECMA-167 part 4): file entries and file identifiers.
 
-use super::layout::{Directory, Entry, Image, Part, What, length};
+use super::layout::{Directory, Image, Part, What, length};
 use super::names::{Form, UDF_NAME_MAX, UnicodeName};
 use super::udf::{FIRST_UNIQUE, implementation, long_extent, timestamp};
 use crate::structure::{Cursor, Window};
@@ -64,45 +64,44 @@ impl Image {
     }
 
     /// What the information control block of this number describes, and an entry that has its attributes.
-    fn node(&self, icb: u32) -> (What, &Entry) {
+    fn node(&self, icb: u32) -> (What, u32) {
         let directories = length(&self.directories);
         let recorded = directories + length(&self.files);
-        let digest_list = recorded + length(&self.recorded);
+        let own = recorded + length(&self.recorded);
+        let links = own + length(&self.own);
         if icb < directories {
-            (
-                What::Directory(icb),
-                self.directory_entry(&self.directories[icb as usize]),
-            )
+            (What::Directory(icb), self.directories[icb as usize].entry)
         } else if icb < recorded {
             let file = &self.files[(icb - directories) as usize];
-            (What::File(icb - directories), &self.entries[file.entry as usize])
-        } else if icb < digest_list {
+            (What::File(icb - directories), file.entry)
+        } else if icb < own {
             let file = &self.recorded[(icb - recorded) as usize];
-            (What::Recorded(icb - recorded), &self.entries[file.entry as usize])
+            (What::Recorded(icb - recorded), file.entry)
         } else {
-            let link = (icb - digest_list)
-                .checked_sub(1)
-                .map(|link| &self.symlinks[link as usize]);
-            let entry = &self.entries[link.map_or(self.digest_entry, |link| link.entry) as usize];
-            (entry.what, entry)
+            let entry = match icb.checked_sub(links) {
+                Some(link) => self.symlinks[link as usize].entry,
+                None => self.own[(icb - own) as usize].entry,
+            };
+            (self.entries[entry as usize].what, entry)
         }
     }
 
     /// File entry, ECMA-167 4/14.9.
     pub(super) fn write_file_entry(&self, icb: u32, block: &mut [u8], scratch: &mut Vec<u8>) {
         let (what, entry) = self.node(icb);
-        let attributes = entry.attributes;
+        let attributes = self.entries[entry as usize].attributes;
+        let times = self.times(entry);
         let (file_type, links) = match what {
             // Names that identify a directory: its own and the parent entries of those in it.
             What::Directory(_) => (4, self.links(what) - 1),
-            What::File(_) | What::Recorded(_) | What::DigestList => (5, self.links(what)),
+            What::File(_) | What::Recorded(_) | What::Own(_) => (5, self.links(what)),
             What::Symlink(_) => (12, 1),
         };
         let size = match what {
             What::Directory(number) => u64::from(self.directories[number as usize].identifier_bytes),
             What::File(number) => self.files[number as usize].size,
             What::Recorded(number) => self.recorded[number as usize].size,
-            What::DigestList => self.digest_list_bytes,
+            What::Own(own) => self.own_bytes(own),
             What::Symlink(number) => {
                 path_components(self.bytes(&self.symlinks[number as usize].target), scratch);
                 scratch.len() as u64
@@ -135,9 +134,9 @@ impl Image {
             out.zeros(6); // no record format
             out.le64(size);
             out.le64(if embedded { 0 } else { size.div_ceil(2048) });
-            for _ in 0..3 {
-                timestamp(out, attributes.mtime); // access, modification, attributes
-            }
+            timestamp(out, times.accessed.unwrap_or(attributes.mtime));
+            timestamp(out, attributes.mtime);
+            timestamp(out, times.changed.unwrap_or(attributes.mtime));
             out.le32(1); // checkpoint
             out.zeros(16); // no extended attributes
             implementation(out);

@@ -44,9 +44,10 @@ struct Window {
 }
 
 /// A source with the blocks of structures kept for a while. File data go past it.
-pub(super) struct Blocks<S> {
+pub(crate) struct Blocks<S> {
     source: S,
     windows: Vec<Window>,
+    /// Blocks of structures looked at since the disc was opened.
     clock: u64,
 }
 
@@ -59,6 +60,11 @@ impl<S: BlockSource> Blocks<S> {
         }
     }
 
+    /// The source, when it is to be read in another way for a while.
+    pub fn source(&mut self) -> &mut S {
+        &mut self.source
+    }
+
     pub fn into_source(self) -> S {
         self.source
     }
@@ -66,6 +72,26 @@ impl<S: BlockSource> Blocks<S> {
     /// Blocks that can be read.
     pub fn count(&self) -> u64 {
         self.source.blocks()
+    }
+
+    /// Bytes that can be read.
+    pub fn end(&self) -> u64 {
+        self.count().saturating_mul(BLOCK as u64)
+    }
+
+    /// Blocks of structures looked at so far, each as often as it was: what reading has cost.
+    pub fn looked_at(&self) -> u64 {
+        self.clock
+    }
+
+    /// A structure of some bytes at a byte position.
+    pub fn structure(&mut self, position: u64, length: usize) -> Result<Vec<u8>, DiscError> {
+        let mut bytes = alloc::vec![0; length];
+        let mut done = 0;
+        while let Some(rest) = bytes.get_mut(done..).filter(|rest| !rest.is_empty()) {
+            done += self.piece(position.saturating_add(done as u64), rest)?;
+        }
+        Ok(bytes)
     }
 
     /// Copies one block; past the end of the disc is an error of the structure that points there.
@@ -122,6 +148,18 @@ impl<S: BlockSource> Blocks<S> {
         Ok(self.windows.len() - 1)
     }
 
+    /// Copies what the block at a byte position has of `out`; returns how much that is.
+    fn piece(&mut self, position: u64, out: &mut [u8]) -> Result<usize, DiscError> {
+        let mut one = [0; BLOCK];
+        self.block(position / BLOCK as u64, &mut one)?;
+        let within = usize::try_from(position % BLOCK as u64).unwrap_or_default();
+        let piece = one.get(within..).unwrap_or_default();
+        for (to, from) in out.iter_mut().zip(piece) {
+            *to = *from;
+        }
+        Ok(piece.len().min(out.len()))
+    }
+
     /// Fills `out` from a byte position of the disc; whole blocks go straight to it.
     pub fn bytes(&mut self, position: u64, out: &mut [u8]) -> Result<(), DiscError> {
         let mut position = position;
@@ -138,14 +176,7 @@ impl<S: BlockSource> Blocks<S> {
                 self.source.read(block, whole).map_err(DiscError::Source)?;
                 length
             } else {
-                let mut one = [0; BLOCK];
-                self.block(block, &mut one)?;
-                let piece = one.get(within..).unwrap_or_default();
-                let length = piece.len().min(rest.len());
-                for (to, from) in rest.iter_mut().zip(piece) {
-                    *to = *from;
-                }
-                length
+                self.piece(position, rest)?
             };
             position += length as u64;
             rest = rest.get_mut(length..).unwrap_or_default();

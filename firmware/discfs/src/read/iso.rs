@@ -3,6 +3,7 @@
 use super::blocks::{BlockSource, Blocks};
 use super::node::{Extent, Extents, Node, NodeKind};
 use super::susp::{SystemUse, long_time, short_time};
+use super::udf_names::{legal, wide};
 use super::{DiscError, malformed};
 use crate::structure::{Fields, OutOfStructure};
 use crate::{Attributes, BLOCK, Time};
@@ -15,18 +16,29 @@ const SECTIONS_MAX: usize = 4096;
 /// Bytes of a directory record before the identifier.
 const RECORD_HEAD: usize = 33;
 
-pub(super) struct Iso {
+/// Which hierarchy of a disc is read, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hierarchy {
+    /// The primary one as it is.
+    Plain,
+    /// The primary one with Rock Ridge, when it has it.
+    RockRidge,
+    /// The supplementary one of Joliet.
+    Joliet,
+}
+
+pub(crate) struct Iso {
     pub root: Node,
     pub label: String,
     pub time: Time,
     pub rock_ridge: bool,
+    pub joliet: bool,
     /// SUSP, P1281 5.3: bytes to pass over at the start of each system use field.
     skip: usize,
 }
 
 /// One directory record, ECMA-119 9.1.
 struct Record {
-    length: u64,
     position: u64,
     extent: Extent,
     time: Time,
@@ -40,11 +52,11 @@ const ASSOCIATED: u8 = 4;
 const MULTI_EXTENT: u8 = 0x80;
 
 impl Iso {
-    /// Finds the primary volume descriptor of a session. `None` when there is none.
+    /// Finds the volume descriptor of a hierarchy in a session. `None` when there is none.
     pub fn open<S: BlockSource>(
         blocks: &mut Blocks<S>,
         session: u64,
-        rock_ridge: bool,
+        hierarchy: Hierarchy,
     ) -> Result<Option<Self>, DiscError> {
         let mut descriptor = [0; BLOCK];
         let first = session.saturating_add(16);
@@ -57,49 +69,44 @@ impl Iso {
             if fields.bytes(1, 5) != Ok(b"CD001") || fields.u8(0) == Ok(255) {
                 return Ok(None);
             }
-            if fields.u8(0) == Ok(1) {
-                return Self::primary(blocks, block, fields, rock_ridge).map(Some);
+            let wanted = match hierarchy {
+                Hierarchy::Plain | Hierarchy::RockRidge => fields.u8(0) == Ok(1),
+                Hierarchy::Joliet => is_joliet(fields),
+            };
+            if wanted {
+                return Self::volume(blocks, block, fields, hierarchy).map(Some);
             }
         }
         Ok(None)
     }
 
-    fn primary<S: BlockSource>(
+    fn volume<S: BlockSource>(
         blocks: &mut Blocks<S>,
         block: u64,
         fields: Fields<'_>,
-        rock_ridge: bool,
+        hierarchy: Hierarchy,
     ) -> Result<Self, DiscError> {
-        let broken = |_: OutOfStructure| malformed(block, "the primary volume descriptor is incomplete");
+        let broken = |_: OutOfStructure| malformed(block, "a volume descriptor is incomplete");
+        let joliet = hierarchy == Hierarchy::Joliet;
         if fields.both16(128).map_err(broken)? != 2048 {
             return Err(DiscError::Unsupported("an ISO 9660 block size other than 2048"));
         }
         let root = fields.part(156, 34).map_err(broken)?;
         let position = block * BLOCK as u64 + 156;
-        let label = String::from_utf8_lossy(fields.bytes(40, 32).map_err(broken)?);
+        let label = fields.bytes(40, 32).map_err(broken)?;
+        let label = if joliet { wide(label) } else { label.to_vec() };
+        let label = String::from_utf8_lossy(&label);
         let mut iso = Self {
-            root: Node {
-                kind: NodeKind::Directory,
-                attributes: Attributes {
-                    mode: 0o555,
-                    uid: 0,
-                    gid: 0,
-                    mtime: Time::default(),
-                },
-                size: 0,
-                links: 1,
-                identity: 0,
-                extents: Extents::default(),
-                target: Vec::new(),
-            },
+            root: Node::empty_directory(),
             label: String::from(label.trim_end_matches([' ', '\0'])),
             time: long_time(fields.part(813, 17).map_err(broken)?).map_err(broken)?,
             rock_ridge: false,
+            joliet,
             skip: 0,
         };
         let record = iso.record(blocks, root, position)?;
         iso.root.extents = Extents::one(record.extent);
-        if rock_ridge {
+        if hierarchy == Hierarchy::RockRidge {
             iso.find_rock_ridge(blocks)?;
         }
         if let Some((_, node)) = iso.own_record(blocks, &iso.root)? {
@@ -197,7 +204,8 @@ impl Iso {
         name: Vec<u8>,
     ) -> Result<(Vec<u8>, Node), DiscError> {
         let mut place = self.root.clone();
-        place.extents = Extents::one(Extent::within(block, BLOCK as u64, blocks.count())?);
+        let position = block.saturating_mul(BLOCK as u64);
+        place.extents = Extents::one(Extent::within(position, BLOCK as u64, blocks.end())?);
         let Some(record) = self.record_at(blocks, &place, 0)? else {
             return Err(malformed(block, "a relocated directory has no record of its own"));
         };
@@ -218,9 +226,11 @@ impl Iso {
             let here = *offset;
             // Where to go on when nothing, or nothing sensible, follows in this block (ECMA-119 6.8.1.1).
             *offset = (here + 1).next_multiple_of(BLOCK as u64);
-            if let Some(record) = self.record_at(blocks, directory, here)? {
-                *offset = here + record.length;
-                return Ok(Some(record));
+            if let Some((bytes, length)) = Self::record_bytes(blocks, directory, here)? {
+                *offset = here + length as u64;
+                let position = directory.extents.position().unwrap_or(0) + here;
+                let fields = Fields(bytes.get(..length).unwrap_or_default());
+                return self.record(blocks, fields, position).map(Some);
             }
         }
         Ok(None)
@@ -233,22 +243,33 @@ impl Iso {
         directory: &Node,
         offset: u64,
     ) -> Result<Option<Record>, DiscError> {
+        let mut offset = offset;
+        match Self::record_bytes(blocks, directory, offset)? {
+            Some(_) => self.next_record(blocks, directory, &mut offset),
+            None => Ok(None),
+        }
+    }
+
+    /// The bytes of the record at an offset of a directory, and how many they are.
+    fn record_bytes<S: BlockSource>(
+        blocks: &mut Blocks<S>,
+        directory: &Node,
+        offset: u64,
+    ) -> Result<Option<([u8; 256], usize)>, DiscError> {
         let mut bytes = [0; 256];
         let left = usize::try_from(BLOCK as u64 - offset % BLOCK as u64)
             .unwrap_or(0)
             .min(bytes.len());
-        let count = directory
-            .extents
-            .read(blocks, offset, bytes.get_mut(..left).unwrap_or_default())?;
-        let length = usize::from(bytes[0]);
-        if length == 0 {
-            return Ok(None);
+        let room = bytes.get_mut(..left).unwrap_or_default();
+        let count = directory.extents.read(blocks, offset, room)?;
+        match usize::from(bytes[0]) {
+            0 => Ok(None),
+            length if length <= count => Ok(Some((bytes, length))),
+            _ => {
+                let position = directory.extents.position().unwrap_or(0) + offset;
+                Err(malformed(position / BLOCK as u64, "a directory record crosses blocks"))
+            }
         }
-        let position = directory.extents.position().unwrap_or(0) + offset;
-        let fields = Fields(bytes.get(..count).unwrap_or_default()).part(0, length);
-        let fields =
-            fields.map_err(|_| malformed(position / BLOCK as u64, "a directory record crosses blocks"))?;
-        self.record(blocks, fields, position).map(Some)
     }
 
     fn record<S: BlockSource>(
@@ -276,15 +297,11 @@ impl Iso {
         let length = u64::from(fields.both32(10).map_err(broken)?);
         // An empty file may claim any address.
         let extent = if length == 0 {
-            Extent {
-                position: None,
-                length: 0,
-            }
+            Extent::hole(0)
         } else {
-            Extent::within(block, length, blocks.count())?
+            Extent::within(block.saturating_mul(BLOCK as u64), length, blocks.end())?
         };
         Ok(Record {
-            length: fields.len() as u64,
             position,
             extent,
             time: short_time(fields.part(18, 7).map_err(broken)?).map_err(broken)?,
@@ -317,7 +334,11 @@ impl Iso {
         let mut name = system_use.name;
         let special = matches!(&name[..], b"" | b"." | b"..");
         if special || name.iter().any(|byte| matches!(byte, 0 | b'/')) {
-            name = plain_name(&record.identifier);
+            name = if self.joliet {
+                joliet_name(&record.identifier)
+            } else {
+                plain_name(&record.identifier)
+            };
         }
         // Without serial numbers a file is known by where its data are, an empty one by its record.
         let place = extents.position().unwrap_or(record.position);
@@ -343,6 +364,21 @@ impl Iso {
     }
 }
 
+/// Whether a volume descriptor is Joliet's, by its escape sequences for UCS-2 (Joliet specification, "SVD").
+pub(crate) fn is_joliet(fields: Fields<'_>) -> bool {
+    let escape = fields.bytes(88, 3).unwrap_or_default();
+    fields.u8(0) == Ok(2) && matches!(escape, b"%/@" | b"%/C" | b"%/E")
+}
+
+/// An identifier in UCS-2 without version.
+fn joliet_name(identifier: &[u8]) -> Vec<u8> {
+    let mut name = wide(identifier);
+    if let Some(end) = name.iter().rposition(|&byte| byte == b';') {
+        name.truncate(end);
+    }
+    legal(name)
+}
+
 /// An identifier without version and empty extension; bytes no name can have become `_`.
 fn plain_name(identifier: &[u8]) -> Vec<u8> {
     let end = identifier
@@ -351,10 +387,5 @@ fn plain_name(identifier: &[u8]) -> Vec<u8> {
         .unwrap_or(identifier.len());
     let name = identifier.get(..end).unwrap_or_default();
     let name = name.strip_suffix(b".").unwrap_or(name);
-    let legal = |&byte: &u8| if matches!(byte, 0 | b'/') { b'_' } else { byte };
-    let name: Vec<u8> = name.iter().map(legal).collect();
-    match &name[..] {
-        b"" | b"." | b".." => alloc::vec![b'_'],
-        _ => name,
-    }
+    legal(name.to_vec())
 }

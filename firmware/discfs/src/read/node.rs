@@ -2,7 +2,7 @@
 
 use super::blocks::{BlockSource, Blocks};
 use super::{DiscError, malformed};
-use crate::{Attributes, BLOCK, DiscExtent};
+use crate::{Attributes, BLOCK, DiscExtent, Time};
 use alloc::vec::Vec;
 
 /// What a node is.
@@ -32,49 +32,83 @@ pub struct Node {
     /// Equal for two names of one file, different for different files of one view.
     pub identity: u64,
     /// Where its bytes are: of a file, a directory's entries, a link's target in UDF.
-    pub(super) extents: Extents,
+    pub(crate) extents: Extents,
     /// A link's target in Rock Ridge, which has it in the directory.
     pub(super) target: Vec<u8>,
 }
 
 /// Bytes that lie together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Extent {
+pub(crate) struct Extent {
     /// Byte position on the disc; `None` where nothing was recorded and zeros are read.
     pub position: Option<u64>,
     pub length: u64,
 }
 
 impl Extent {
-    /// An extent of whole blocks on a disc of so many; one that leaves the disc is refused.
-    pub fn within(block: u64, length: u64, blocks: u64) -> Result<Self, DiscError> {
-        let inside = block
-            .checked_add(length.div_ceil(BLOCK as u64))
-            .is_some_and(|end| end <= blocks);
-        if !inside {
+    /// An extent of a disc of so many bytes; one that leaves the disc is refused.
+    pub fn within(position: u64, length: u64, end: u64) -> Result<Self, DiscError> {
+        if position.checked_add(length).is_none_or(|past| past > end) {
             return Err(malformed(
-                block,
+                position / BLOCK as u64,
                 "a file or directory reaches past the end of the disc",
             ));
         }
         Ok(Self {
-            position: Some(block * BLOCK as u64),
+            position: Some(position),
             length,
         })
+    }
+
+    /// Bytes that are not recorded.
+    pub fn hole(length: u64) -> Self {
+        Self {
+            position: None,
+            length,
+        }
+    }
+
+    /// Whether the other begins on the disc where this one ends, or both are holes.
+    fn continues(&self, other: &Self) -> bool {
+        self.position.map(|position| position + self.length) == other.position
     }
 }
 
 /// Extents one behind the other, each with the offset where it ends: found without looking at all of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Extents(Vec<(u64, Extent)>);
+pub(crate) struct Extents(Vec<(u64, Extent)>);
 
 impl Extents {
     pub fn one(extent: Extent) -> Self {
         Self(alloc::vec![(extent.length, extent)])
     }
 
+    /// Puts an extent behind the others, as one with the last when it goes on from it.
     pub fn push(&mut self, extent: Extent) {
-        self.0.push((self.bytes().saturating_add(extent.length), extent));
+        let end = self.bytes().saturating_add(extent.length);
+        match self.0.last_mut() {
+            Some((last_end, last)) if last.continues(&extent) => {
+                last.length += extent.length;
+                *last_end = end;
+            }
+            _ => self.0.push((end, extent)),
+        }
+    }
+
+    /// The extents in their order.
+    pub fn iter(&self) -> impl Iterator<Item = Extent> {
+        self.0.iter().map(|&(_, extent)| extent)
+    }
+
+    /// Where on the disc the byte at an offset lies, and how many follow it there.
+    pub fn locate(&self, offset: u64) -> Option<Extent> {
+        let at = self.0.partition_point(|&(end, _)| end <= offset);
+        let &(end, extent) = self.0.get(at)?;
+        let left = end - offset;
+        Some(Extent {
+            position: extent.position.map(|position| position + (extent.length - left)),
+            length: left,
+        })
     }
 
     pub fn count(&self) -> usize {
@@ -86,9 +120,9 @@ impl Extents {
         self.0.last().map_or(0, |&(end, _)| end)
     }
 
-    /// Where the first byte that was recorded lies.
+    /// Byte position of the first that was recorded.
     pub fn position(&self) -> Option<u64> {
-        self.0.iter().find_map(|(_, extent)| extent.position)
+        self.iter().find_map(|extent| extent.position)
     }
 
     /// Reads from `offset`; returns how many bytes, fewer than fit only at the end.
@@ -121,13 +155,30 @@ impl Extents {
 }
 
 impl Node {
+    /// A directory with nothing in it, a place for the top directory until it is known.
+    pub(crate) fn empty_directory() -> Self {
+        Self {
+            kind: NodeKind::Directory,
+            attributes: Attributes {
+                mode: 0o555,
+                uid: 0,
+                gid: 0,
+                mtime: Time::default(),
+            },
+            size: 0,
+            links: 1,
+            identity: 0,
+            extents: Extents::default(),
+            target: Vec::new(),
+        }
+    }
+
     /// Where a file's bytes lie, if a later session can describe them again: `None` when something of them was
     /// not recorded, or stands within blocks of something else.
     #[must_use]
     pub fn recorded(&self) -> Option<Vec<DiscExtent>> {
-        let extents = self.extents.0.iter().filter(|(_, extent)| extent.length > 0);
         let mut recorded: Vec<DiscExtent> = Vec::new();
-        for (_, extent) in extents {
+        for extent in self.extents.iter().filter(|extent| extent.length > 0) {
             let position = extent.position.filter(|at| at.is_multiple_of(BLOCK as u64))?;
             let whole = |extent: &DiscExtent| extent.bytes.is_multiple_of(BLOCK as u64);
             if self.kind != NodeKind::File || !recorded.last().is_none_or(whole) {

@@ -2,6 +2,7 @@
 
 use super::blocks::{BlockSource, Blocks};
 use super::node::Node;
+use super::udf_partition::{Map, PARTITIONS_MAX, Partition, Physical};
 use super::{DiscError, malformed};
 use crate::structure::{Fields, OutOfStructure};
 use crate::tag::{id, verify};
@@ -12,20 +13,22 @@ use alloc::{string::String, vec::Vec};
 /// Descriptors looked at in one volume descriptor sequence, and pointers to further extents followed.
 const SEQUENCE_MAX: u64 = 256;
 const POINTERS_MAX: u32 = 8;
-/// Partitions of a volume; real ones have one or two.
-const PARTITIONS_MAX: usize = 16;
+/// Sizes of blocks: that of all optical discs before those of other media.
+pub(crate) const SIZES: [u64; 7] = [2048, 512, 4096, 1024, 8192, 16_384, 32_768];
 
-pub(super) struct Udf {
+pub(crate) struct Udf {
     pub root: Node,
     pub label: String,
     pub time: Time,
-    /// First blocks of the partitions, as the logical volume numbers them.
-    partitions: Vec<u64>,
+    /// Bytes of a block: of the disc's, and so of the volume's (UDF 2.2.1.2).
+    pub size: u64,
+    /// Partitions as the logical volume numbers them.
+    pub partitions: Vec<Partition>,
 }
 
 /// A long allocation descriptor, ECMA-167 4/14.14.2: type and length in one field.
-#[derive(Clone, Copy)]
-pub(super) struct LongExtent {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LongExtent {
     pub length: u32,
     pub block: u32,
     pub partition: u16,
@@ -44,48 +47,65 @@ impl LongExtent {
 /// The descriptors of a sequence that count: of several with equal meaning the one with the highest number.
 #[derive(Default)]
 struct Sequence {
-    primary: Option<(u32, [u8; 512])>,
-    logical: Option<(u32, [u8; BLOCK])>,
-    /// Number, sequence number, first block.
-    partitions: Vec<(u16, u32, u32)>,
+    primary: Option<(u32, Vec<u8>)>,
+    logical: Option<(u32, Vec<u8>)>,
+    /// Sequence number and partition.
+    partitions: Vec<(u32, Physical)>,
+}
+
+/// Where anchors may be, in the order in which they are looked for: ECMA-167 3/8.4.2.1 and UDF 2.2.3 have them at
+/// two of 256, N - 256 and N, and a later session counts from its start; 512 is that of a disc not closed yet.
+pub(crate) fn anchor_places(session: u64, last: u64) -> impl Iterator<Item = u64> {
+    let places = [
+        session.saturating_add(256),
+        last,
+        last.saturating_sub(256),
+        512,
+        256,
+    ];
+    let seen = move |at: usize, place: u64| places.iter().take(at).any(|&before| before == place);
+    let inside = move |place: u64| place >= session && place <= last;
+    let chosen = places.into_iter().enumerate();
+    chosen
+        .filter(move |&(at, place)| inside(place) && !seen(at, place))
+        .map(|(_, place)| place)
 }
 
 impl Udf {
     /// Finds the volume of a session. `None` when the disc has no anchor.
     pub fn open<S: BlockSource>(blocks: &mut Blocks<S>, session: u64) -> Result<Option<Self>, DiscError> {
-        let last = blocks.count().saturating_sub(1);
-        // ECMA-167 3/8.4.2.1 and UDF 2.2.3: two of 256, N - 256 and N; a later session counts from its start.
-        let places = [
-            session.saturating_add(256),
-            last,
-            last.saturating_sub(256),
-            512,
-            256,
-        ];
         let mut reason = None;
-        for place in places
-            .into_iter()
-            .filter(|&place| place >= session && place <= last)
-        {
-            let mut anchor = [0; BLOCK];
-            if blocks.block(place, &mut anchor).is_err() || descriptor(&anchor, place) != Some(id::ANCHOR) {
-                continue;
+        for size in SIZES {
+            // Sessions are of optical discs, and so are blocks of 2048 bytes.
+            if size != BLOCK as u64 && session > 0 {
+                break;
             }
-            for at in [16, 24] {
-                match Self::from_sequence(blocks, Fields(&anchor), at, place) {
-                    Ok(udf) => return Ok(Some(udf)),
-                    Err(error) => reason = reason.or(Some(error)),
+            let last = (blocks.end() / size).saturating_sub(1);
+            for place in anchor_places(session, last) {
+                let anchor = blocks.structure(place.saturating_mul(size), 512).unwrap_or_default();
+                if descriptor(&anchor, place) != Some(id::ANCHOR) {
+                    continue;
+                }
+                for at in [16, 24] {
+                    match Self::from_sequence(blocks, Fields(&anchor), at, place, size) {
+                        Ok(udf) => return Ok(Some(udf)),
+                        Err(error) => reason = reason.or(Some(error)),
+                    }
                 }
             }
+            if let Some(error) = reason {
+                return Err(error);
+            }
         }
-        reason.map_or(Ok(None), Err)
+        Ok(None)
     }
 
-    fn from_sequence<S: BlockSource>(
+    pub(super) fn from_sequence<S: BlockSource>(
         blocks: &mut Blocks<S>,
         anchor: Fields<'_>,
         at: usize,
         place: u64,
+        size: u64,
     ) -> Result<Self, DiscError> {
         let broken = |_: OutOfStructure| malformed(place, "a volume structure of UDF is incomplete");
         let mut sequence = Sequence::default();
@@ -95,7 +115,7 @@ impl Udf {
         ));
         for _ in 0..POINTERS_MAX {
             let Some((length, first)) = extent else { break };
-            extent = sequence.read(blocks, u64::from(length), u64::from(first))?;
+            extent = sequence.read(blocks, u64::from(length), u64::from(first), size)?;
         }
         let (_, primary) = sequence
             .primary
@@ -104,16 +124,17 @@ impl Udf {
             .logical
             .ok_or(malformed(place, "UDF has no logical volume descriptor"))?;
         let logical = Fields(&logical);
-        if logical.le32(212).map_err(broken)? != 2048 {
-            return Err(DiscError::Unsupported("a UDF block size other than 2048"));
+        if u64::from(logical.le32(212).map_err(broken)?) != size {
+            return Err(DiscError::Unsupported("a UDF block size other than the medium's"));
         }
-        let partitions = partition_maps(logical, &sequence.partitions, place)?;
         let mut udf = Self {
             root: Node::empty_directory(),
             label: fixed_text(logical.bytes(84, 128).map_err(broken)?),
             time: timestamp(Fields(&primary).part(376, 12).map_err(broken)?).map_err(broken)?,
-            partitions,
+            size,
+            partitions: Vec::new(),
         };
+        udf.read_maps(blocks, logical, &sequence.partitions, place)?;
         let set = LongExtent::parse(logical.part(248, 16).map_err(broken)?).map_err(broken)?;
         let root = udf.file_set(blocks, set)?;
         udf.root = udf.node(blocks, root)?;
@@ -126,15 +147,43 @@ impl Udf {
         Ok(udf)
     }
 
+    /// Partition maps, ECMA-167 3/10.7.
+    fn read_maps<S: BlockSource>(
+        &mut self,
+        blocks: &mut Blocks<S>,
+        logical: Fields<'_>,
+        partitions: &[(u32, Physical)],
+        place: u64,
+    ) -> Result<(), DiscError> {
+        let broken = |_: OutOfStructure| malformed(place, "a UDF partition map is incomplete");
+        let count = logical.le32(268).map_err(broken)? as usize;
+        if count > PARTITIONS_MAX {
+            return Err(malformed(place, "there are too many UDF partition maps"));
+        }
+        let mut at = 440;
+        for _ in 0..count {
+            let length = usize::from(logical.u8(at + 1).map_err(broken)?);
+            let map = logical.part(at, length).map_err(broken)?;
+            let (map, number) = Map::parse(map)
+                .map_err(broken)?
+                .ok_or(DiscError::Unsupported("an unknown UDF partition map"))?;
+            let found = partitions.iter().find(|(_, partition)| partition.number == number);
+            let &(_, on) = found.ok_or(malformed(place, "a UDF partition is missing"))?;
+            self.add_partition(blocks, map, on)?;
+            at += length;
+        }
+        Ok(())
+    }
+
     /// The top directory's address, from the file set descriptor (ECMA-167 4/14.1).
     fn file_set<S: BlockSource>(
         &self,
         blocks: &mut Blocks<S>,
         set: LongExtent,
     ) -> Result<LongExtent, DiscError> {
-        let place = self.absolute(set.partition, set.block)?;
-        let mut block = [0; BLOCK];
-        blocks.block(place, &mut block)?;
+        let position = self.position(blocks, set.partition, set.block)?;
+        let place = position / BLOCK as u64;
+        let block = blocks.structure(position, 512)?;
         let fields = Fields(&block);
         if verify(fields, Some(set.block)) != Ok(id::FILE_SET) {
             return Err(malformed(place, "there is no UDF file set descriptor"));
@@ -143,11 +192,20 @@ impl Udf {
         root.map_err(|_| malformed(place, "the UDF file set descriptor is incomplete"))
     }
 
-    /// The absolute address of a block of a partition.
-    pub fn absolute(&self, partition: u16, block: u32) -> Result<u64, DiscError> {
-        let start = self.partitions.get(usize::from(partition)).copied();
-        let start = start.ok_or(malformed(u64::from(block), "a UDF address names no partition"))?;
-        Ok(start.saturating_add(u64::from(block)))
+    /// The byte position of a block of a partition.
+    pub fn position<S: BlockSource>(
+        &self,
+        blocks: &mut Blocks<S>,
+        partition: u16,
+        block: u32,
+    ) -> Result<u64, DiscError> {
+        let found = self.locate(blocks, partition, block)?;
+        Ok(found.position.unwrap_or(u64::MAX))
+    }
+
+    /// Bytes of a block, as a structure's length.
+    pub fn size_of_block(&self) -> usize {
+        usize::try_from(self.size).unwrap_or(BLOCK)
     }
 }
 
@@ -158,12 +216,14 @@ impl Sequence {
         blocks: &mut Blocks<S>,
         length: u64,
         first: u64,
+        size: u64,
     ) -> Result<Option<(u32, u32)>, DiscError> {
-        for place in first..first.saturating_add((length / BLOCK as u64).min(SEQUENCE_MAX)) {
-            let mut block = [0; BLOCK];
-            blocks.block(place, &mut block)?;
+        for place in first..first.saturating_add((length / size).min(SEQUENCE_MAX)) {
+            let position = place.saturating_mul(size);
+            let block = blocks.structure(position, usize::try_from(size).unwrap_or(BLOCK))?;
             let fields = Fields(&block);
-            let broken = |_: OutOfStructure| malformed(place, "a volume descriptor is incomplete");
+            let at = position / BLOCK as u64;
+            let broken = |_: OutOfStructure| malformed(at, "a volume descriptor is incomplete");
             let number = fields.le32(16).map_err(broken)?;
             match descriptor(&block, place) {
                 Some(id::TERMINATING) | None => return Ok(None),
@@ -173,22 +233,27 @@ impl Sequence {
                         fields.le32(24).map_err(broken)?,
                     )));
                 }
-                Some(id::PRIMARY_VOLUME) if self.primary.is_none_or(|(kept, _)| kept <= number) => {
-                    self.primary = block.first_chunk().map(|chunk| (number, *chunk));
+                Some(id::PRIMARY_VOLUME) if self.primary.as_ref().is_none_or(|(kept, _)| *kept <= number) => {
+                    self.primary = Some((number, block));
                 }
-                Some(id::LOGICAL_VOLUME) if self.logical.is_none_or(|(kept, _)| kept <= number) => {
+                Some(id::LOGICAL_VOLUME) if self.logical.as_ref().is_none_or(|(kept, _)| *kept <= number) => {
                     self.logical = Some((number, block));
                 }
                 Some(id::PARTITION) => {
-                    let partition = fields.le16(22).map_err(broken)?;
-                    let start = fields.le32(188).map_err(broken)?;
-                    match self.partitions.iter().position(|&(kept, _, _)| kept == partition) {
-                        Some(at) if self.partitions[at].1 > number => {}
-                        Some(at) => self.partitions[at] = (partition, number, start),
-                        None if self.partitions.len() < PARTITIONS_MAX => {
-                            self.partitions.push((partition, number, start));
+                    let partition = Physical {
+                        number: fields.le16(22).map_err(broken)?,
+                        start: fields.le32(188).map_err(broken)?,
+                        blocks: fields.le32(192).map_err(broken)?,
+                    };
+                    let count = self.partitions.len();
+                    let mut known = self.partitions.iter_mut();
+                    match known.find(|(_, known)| known.number == partition.number) {
+                        Some((kept, _)) if *kept > number => {}
+                        Some(known) => *known = (number, partition),
+                        None if count < PARTITIONS_MAX => {
+                            self.partitions.push((number, partition));
                         }
-                        None => return Err(malformed(place, "there are too many UDF partitions")),
+                        None => return Err(malformed(at, "there are too many UDF partitions")),
                     }
                 }
                 Some(_) => {}
@@ -198,49 +263,8 @@ impl Sequence {
     }
 }
 
-/// Partition maps, ECMA-167 3/10.7, as first blocks.
-fn partition_maps(
-    logical: Fields<'_>,
-    partitions: &[(u16, u32, u32)],
-    place: u64,
-) -> Result<Vec<u64>, DiscError> {
-    let broken = |_: OutOfStructure| malformed(place, "a UDF partition map is incomplete");
-    let count = logical.le32(268).map_err(broken)? as usize;
-    if count > PARTITIONS_MAX {
-        return Err(malformed(place, "there are too many UDF partition maps"));
-    }
-    let mut starts = Vec::with_capacity(count);
-    let mut at = 440;
-    for _ in 0..count {
-        let length = usize::from(logical.u8(at + 1).map_err(broken)?);
-        let map = logical.part(at, length).map_err(broken)?;
-        match map.u8(0).map_err(broken)? {
-            1 => {
-                let number = map.le16(4).map_err(broken)?;
-                let found = partitions.iter().find(|&&(partition, _, _)| partition == number);
-                let &(_, _, start) = found.ok_or(malformed(place, "a UDF partition is missing"))?;
-                starts.push(u64::from(start));
-            }
-            // UDF 2.2.8 to 2.2.10.
-            2 => {
-                return Err(DiscError::Unsupported(
-                    match map.bytes(5, 12).unwrap_or_default() {
-                        b"*UDF Virtual" => "a UDF virtual partition (VAT)",
-                        b"*UDF Sparabl" => "a UDF sparable partition",
-                        b"*UDF Metadat" => "a UDF metadata partition",
-                        _ => "an unknown UDF partition map",
-                    },
-                ));
-            }
-            _ => return Err(DiscError::Unsupported("an unknown UDF partition map")),
-        }
-        at += length;
-    }
-    Ok(starts)
-}
-
 /// The identifier of a descriptor whose tag is in order.
-fn descriptor(block: &[u8; BLOCK], place: u64) -> Option<u16> {
+fn descriptor(block: &[u8], place: u64) -> Option<u16> {
     verify(Fields(block), Some(u32::try_from(place).ok()?)).ok()
 }
 
@@ -276,5 +300,5 @@ fn fixed_text(field: &[u8]) -> String {
         .last()
         .map_or(0, |&length| usize::from(length))
         .min(field.len().saturating_sub(1));
-    String::from_utf8(super::udf_nodes::expand(field.get(..length).unwrap_or_default())).unwrap_or_default()
+    String::from_utf8(super::udf_names::expand(field.get(..length).unwrap_or_default())).unwrap_or_default()
 }

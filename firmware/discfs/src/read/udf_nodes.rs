@@ -1,95 +1,192 @@
-//! UDF nodes (ECMA-167 part 4): file entries, allocation descriptors, file identifiers, names.
+//! UDF nodes (ECMA-167 part 4): file entries and allocation descriptors.
 
 use super::blocks::{BlockSource, Blocks};
 use super::node::{Extent, Extents, Node, NodeKind};
 use super::udf::{LongExtent, Udf, timestamp};
+use super::udf_partition::Partition;
 use super::{DiscError, malformed};
 use crate::structure::{Fields, OutOfStructure};
-use crate::tag::{id, verify};
-use crate::{Attributes, BLOCK, Time};
+use crate::tag::{TAG, id, verify};
+use crate::{Attributes, BLOCK};
 use alloc::vec::Vec;
 
 /// Extents of one file, and blocks of allocation descriptors followed: 262144 extents of 1 GiB at most.
 const EXTENTS_MAX: usize = 262_144;
 const ALLOCATION_BLOCKS_MAX: u32 = 4096;
-/// Bytes of a symbolic link's components.
-const LINK_MAX: usize = 16_384;
-/// Bytes of a file identifier before implementation use and name.
-const IDENTIFIER_HEAD: usize = 38;
+/// Times a file was written again on write-once media (strategy 4096); each is two blocks of the disc.
+const REWRITES_MAX: u32 = 4096;
 
-impl Node {
-    /// A place for the top directory until it is known.
-    pub(super) fn empty_directory() -> Self {
-        Self {
-            kind: NodeKind::Directory,
-            attributes: Attributes {
-                mode: 0o555,
-                uid: 0,
-                gid: 0,
-                mtime: Time::default(),
-            },
-            size: 0,
-            links: 1,
-            identity: 0,
-            extents: Extents::default(),
-            target: Vec::new(),
+/// Where the fields of a file entry are that an extended one (ECMA-167 4/14.17) has further on.
+#[derive(Clone, Copy)]
+pub(crate) struct EntryLayout {
+    /// Modification time.
+    pub modification: usize,
+    /// Unique identifier, directly before the lengths of what follows.
+    pub unique: usize,
+    /// The end of the fixed part.
+    pub tail: usize,
+}
+
+impl EntryLayout {
+    /// That of a descriptor by its tag's identifier, `None` when it is no file entry.
+    pub fn of(tag: u16) -> Option<Self> {
+        match tag {
+            id::FILE_ENTRY => Some(Self {
+                modification: 84,
+                unique: 160,
+                tail: 176,
+            }),
+            id::EXTENDED_FILE_ENTRY => Some(Self {
+                modification: 92,
+                unique: 200,
+                tail: 216,
+            }),
+            _ => None,
         }
+    }
+}
+
+/// An allocation descriptor, ECMA-167 4/14.14.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Allocation {
+    /// 0 recorded, 1 allocated but not recorded, 2 neither, 3 more descriptors (4/14.14.1.1).
+    pub kind: u32,
+    pub bytes: u32,
+    /// A partition by its number, that of the descriptor itself when it does not say.
+    pub partition: Option<u16>,
+    pub block: u32,
+}
+
+impl Allocation {
+    /// Bytes of a descriptor of a form: short (0) or long (1).
+    pub fn width(form: u16) -> Option<usize> {
+        match form {
+            0 => Some(8),
+            1 => Some(16),
+            _ => None,
+        }
+    }
+
+    pub fn parse(fields: Fields<'_>) -> Result<Self, OutOfStructure> {
+        let length = fields.le32(0)?;
+        Ok(Self {
+            kind: length >> 30,
+            bytes: length & 0x3FFF_FFFF,
+            partition: if fields.len() >= 16 { Some(fields.le16(8)?) } else { None },
+            block: fields.le32(4)?,
+        })
     }
 }
 
 impl Udf {
     /// The node whose information control block is at an address.
-    pub(super) fn node<S: BlockSource>(
+    pub(crate) fn node<S: BlockSource>(
         &self,
         blocks: &mut Blocks<S>,
         icb: LongExtent,
     ) -> Result<Node, DiscError> {
-        let place = self.absolute(icb.partition, icb.block)?;
-        let mut block = [0; BLOCK];
-        blocks.block(place, &mut block)?;
-        let fields = Fields(&block);
-        // Extended file entries (ECMA-167 4/14.17) have 8 bytes of object size and 32 more further on.
-        let extended = match verify(fields, Some(icb.block)) {
-            Ok(id::FILE_ENTRY) => false,
-            Ok(id::EXTENDED_FILE_ENTRY) => true,
-            Ok(_) => return Err(malformed(place, "there is no UDF file entry where one should be")),
-            Err(_) => return Err(malformed(place, "a UDF file entry is damaged")),
-        };
-        self.file_entry(blocks, fields, extended, icb.partition, place)
+        let unknown = malformed(u64::from(icb.block), "a UDF address names no partition");
+        let partition = self.partitions.get(usize::from(icb.partition)).ok_or(unknown)?;
+        self.file_at(blocks, partition, icb.block)
+    }
+
+    /// The node whose information control block is at a block of a partition. With strategy 4 that is one file entry; with
+    /// 4096 (UDF 2.3.5.1, ECMA-167 4/14.6.2) an indirect entry behind it leads to the one that replaces it.
+    pub(super) fn file_at<S: BlockSource>(
+        &self,
+        blocks: &mut Blocks<S>,
+        partition: &Partition,
+        block: u32,
+    ) -> Result<Node, DiscError> {
+        let place = self.locate_in(blocks, partition, block)?.position.unwrap_or(u64::MAX);
+        let (mut newest, strategy) = self.entry_at(blocks, partition, block)?;
+        let (mut partition, mut block, mut strategy) = (partition, block, strategy);
+        for _ in 0..REWRITES_MAX {
+            if strategy != 4096 {
+                break;
+            }
+            // What cannot be read was never written: this entry is the last.
+            let Some(next) = self.indirect(blocks, partition, block.saturating_add(1)) else {
+                break;
+            };
+            let Some(target) = self.partitions.get(usize::from(next.partition)) else {
+                break;
+            };
+            match self.entry_at(blocks, target, next.block) {
+                Ok((node, next_strategy)) => (newest, strategy) = (node, next_strategy),
+                Err(_) => break,
+            }
+            (partition, block) = (target, next.block);
+        }
+        newest.identity = place / self.size;
+        Ok(newest)
+    }
+
+    /// Where an indirect entry leads, ECMA-167 4/14.7.
+    fn indirect<S: BlockSource>(
+        &self,
+        blocks: &mut Blocks<S>,
+        partition: &Partition,
+        block: u32,
+    ) -> Option<LongExtent> {
+        let position = self.locate_in(blocks, partition, block).ok()?.position?;
+        let bytes = blocks.structure(position, 512).ok()?;
+        if verify(Fields(&bytes), Some(block)) != Ok(id::INDIRECT_ENTRY) {
+            return None;
+        }
+        LongExtent::parse(Fields(&bytes).part(36, 16).ok()?).ok()
+    }
+
+    /// One file entry, with its strategy.
+    fn entry_at<S: BlockSource>(
+        &self,
+        blocks: &mut Blocks<S>,
+        partition: &Partition,
+        block: u32,
+    ) -> Result<(Node, u16), DiscError> {
+        let position = self.locate_in(blocks, partition, block)?.position.unwrap_or(u64::MAX);
+        let bytes = blocks.structure(position, self.size_of_block())?;
+        let (fields, at) = (Fields(&bytes), position / BLOCK as u64);
+        let tag = verify(fields, Some(block)).map_err(|_| malformed(at, "a UDF file entry is damaged"))?;
+        let layout = EntryLayout::of(tag)
+            .ok_or(malformed(at, "there is no UDF file entry where one should be"))?;
+        let strategy = fields.le16(20).unwrap_or(0);
+        if !matches!(strategy, 4 | 4096) {
+            return Err(DiscError::Unsupported("a UDF ICB strategy other than 4 and 4096"));
+        }
+        let node = self.file_entry(blocks, fields, layout, partition, position)?;
+        Ok((node, strategy))
     }
 
     fn file_entry<S: BlockSource>(
         &self,
         blocks: &mut Blocks<S>,
         fields: Fields<'_>,
-        extended: bool,
-        partition: u16,
-        place: u64,
+        layout: EntryLayout,
+        partition: &Partition,
+        position: u64,
     ) -> Result<Node, DiscError> {
+        let place = position / BLOCK as u64;
         let broken = |_: OutOfStructure| malformed(place, "a UDF file entry is incomplete");
-        if fields.le16(20).map_err(broken)? != 4 {
-            return Err(DiscError::Unsupported("a UDF ICB strategy other than 4"));
-        }
         let kind = match fields.u8(27).map_err(broken)? {
             4 => NodeKind::Directory,
-            0 | 5 => NodeKind::File,
+            // ECMA-167 4/14.6.6 and UDF 2.2.13: unspecified, a file, one to be read in real time; and those of the file system.
+            0 | 5 | 248..=252 => NodeKind::File,
             12 => NodeKind::Symlink,
             _ => NodeKind::Special,
         };
         let flags = fields.le16(34).map_err(broken)?;
         let length = fields.le64(56).map_err(broken)?;
-        let modification = if extended { 92 } else { 84 };
-        let tail = if extended { 216 } else { 176 };
-        let attribute_bytes = fields.le32(tail - 8).map_err(broken)? as usize;
-        let allocation_bytes = fields.le32(tail - 4).map_err(broken)? as usize;
-        let start = tail.saturating_add(attribute_bytes);
+        let attribute_bytes = fields.le32(layout.tail - 8).map_err(broken)? as usize;
+        let allocation_bytes = fields.le32(layout.tail - 4).map_err(broken)? as usize;
+        let start = layout.tail.saturating_add(attribute_bytes);
         let allocation = fields.part(start, allocation_bytes).map_err(broken)?;
         let extents = if flags & 7 == 3 {
             if length > allocation_bytes as u64 {
                 return Err(malformed(place, "embedded data are shorter than the file"));
             }
             Extents::one(Extent {
-                position: Some(place * BLOCK as u64 + start as u64),
+                position: Some(position + start as u64),
                 length,
             })
         } else if kind == NodeKind::Special {
@@ -99,13 +196,14 @@ impl Udf {
         };
         let known = |id: u32| if id == u32::MAX { 0 } else { id };
         let permissions = fields.le32(44).map_err(broken)?;
+        let mtime = fields.part(layout.modification, 12).and_then(timestamp);
         Ok(Node {
             kind,
             attributes: Attributes {
                 mode: mode(permissions, flags),
                 uid: known(fields.le32(36).map_err(broken)?),
                 gid: known(fields.le32(40).map_err(broken)?),
-                mtime: timestamp(fields.part(modification, 12).map_err(broken)?).map_err(broken)?,
+                mtime: mtime.map_err(broken)?,
             },
             size: if kind == NodeKind::File { length } else { 0 },
             links: u32::from(fields.le16(48).map_err(broken)?).max(1),
@@ -121,74 +219,46 @@ impl Udf {
         blocks: &mut Blocks<S>,
         allocation: Fields<'_>,
         form: u16,
-        partition: u16,
+        partition: &Partition,
         length: u64,
         place: u64,
     ) -> Result<Extents, DiscError> {
-        let width = match form {
-            0 => 8,
-            1 => 16,
-            _ => return Err(DiscError::Unsupported("extended UDF allocation descriptors")),
-        };
+        let width = Allocation::width(form)
+            .ok_or(DiscError::Unsupported("extended UDF allocation descriptors"))?;
         let mut extents = Extents::default();
         let mut left = length;
-        let mut further = [0; BLOCK];
-        let mut area = None; // bytes of `further` that are descriptors, once it is their turn
+        let mut recorded = 0;
+        let mut further = allocation.0.to_vec();
         for _ in 0..ALLOCATION_BLOCKS_MAX {
-            let descriptors = match area {
-                None => allocation,
-                Some(bytes) => Fields(&further).part(24, bytes).unwrap_or(Fields(&[])),
-            };
             let mut next = None;
-            for bytes in descriptors.0.chunks_exact(width) {
-                let fields = Fields(bytes);
-                let descriptor = if form == 1 {
-                    LongExtent::parse(fields)
-                } else {
-                    fields.le32(0).and_then(|length| {
-                        Ok(LongExtent {
-                            length,
-                            block: fields.le32(4)?,
-                            partition,
-                        })
-                    })
-                };
-                let descriptor =
-                    descriptor.map_err(|_| malformed(place, "a UDF allocation descriptor is incomplete"))?;
-                let bytes = u64::from(descriptor.length & 0x3FFF_FFFF);
-                if bytes == 0 || left == 0 {
+            for bytes in further.chunks_exact(width) {
+                let descriptor = Allocation::parse(Fields(bytes))
+                    .map_err(|_| malformed(place, "a UDF allocation descriptor is incomplete"))?;
+                if descriptor.bytes == 0 || left == 0 {
                     break;
                 }
-                if descriptor.length >> 30 == 3 {
-                    next = Some(descriptor);
+                let partition = self.named(descriptor.partition, partition)?;
+                if descriptor.kind == 3 {
+                    next = Some((partition, descriptor.block));
                     break;
                 }
-                let bytes = bytes.min(left);
+                let bytes = u64::from(descriptor.bytes).min(left);
                 left -= bytes;
-                extents.push(if descriptor.length >> 30 == 0 {
-                    let block = self.absolute(descriptor.partition, descriptor.block)?;
-                    Extent::within(block, bytes, blocks.count())?
-                } else {
-                    Extent {
-                        position: None,
-                        length: bytes,
+                if descriptor.kind == 0 {
+                    recorded += bytes;
+                    if recorded > blocks.end() {
+                        return Err(malformed(place, "a file has more bytes recorded than the disc has"));
                     }
-                });
+                    self.push_run(blocks, partition, descriptor.block, bytes, &mut extents)?;
+                } else {
+                    extents.push(Extent::hole(bytes));
+                }
                 if extents.count() > EXTENTS_MAX {
                     return Err(malformed(place, "a file has too many extents"));
                 }
             }
-            let Some(next) = next else { break };
-            let at = self.absolute(next.partition, next.block)?;
-            blocks.block(at, &mut further)?;
-            if verify(Fields(&further), None) != Ok(id::ALLOCATION_EXTENT) {
-                return Err(malformed(
-                    at,
-                    "allocation descriptors do not go on where they should",
-                ));
-            }
-            let bytes = Fields(&further).le32(20).unwrap_or(0) as usize;
-            area = Some(bytes.min(BLOCK - 24));
+            let Some((partition, block)) = next else { break };
+            further = self.further(blocks, partition, block)?;
         }
         if left > 0 {
             return Err(malformed(place, "a file's extents are shorter than the file"));
@@ -196,72 +266,59 @@ impl Udf {
         Ok(extents)
     }
 
-    /// The next entry of a directory from `offset`, which is moved past it.
-    pub(super) fn next_entry<S: BlockSource>(
-        &self,
-        blocks: &mut Blocks<S>,
-        directory: &Node,
-        offset: &mut u64,
-    ) -> Result<Option<(Vec<u8>, Node)>, DiscError> {
-        while *offset < directory.extents.bytes() {
-            // Without a sound entry there is no way to the one behind it, and no coming back to it.
-            let here = core::mem::replace(offset, directory.extents.bytes());
-            let mut bytes = [0; BLOCK];
-            let count = directory.extents.read(blocks, here, &mut bytes)?;
-            let fields = Fields(bytes.get(..count).unwrap_or_default());
-            let place = directory.identity;
-            let damaged = |_: OutOfStructure| malformed(place, "a UDF directory has a damaged entry");
-            let characteristics = fields.u8(18).map_err(damaged)?;
-            let name_length = usize::from(fields.u8(19).map_err(damaged)?);
-            let use_length = usize::from(fields.le16(36).map_err(damaged)?);
-            let length = (IDENTIFIER_HEAD + use_length + name_length).next_multiple_of(4);
-            let entry = fields.part(0, length).map_err(damaged)?;
-            if verify(entry, None) != Ok(id::FILE_IDENTIFIER) {
-                return Err(malformed(place, "a UDF directory has a damaged entry"));
-            }
-            *offset = here + length as u64;
-            // ECMA-167 4/14.4.3: deleted entries, and the parent.
-            if characteristics & 0b1100 != 0 {
-                continue;
-            }
-            let name = entry
-                .bytes(IDENTIFIER_HEAD + use_length, name_length)
-                .map_err(damaged)?;
-            let icb = LongExtent::parse(entry.part(20, 16).map_err(damaged)?).map_err(damaged)?;
-            let node = self.node(blocks, icb)?;
-            return Ok(Some((legal_name(expand(name)), node)));
+    fn named<'a>(&'a self, number: Option<u16>, own: &'a Partition) -> Result<&'a Partition, DiscError> {
+        match number {
+            None => Ok(own),
+            Some(number) => self
+                .partitions
+                .get(usize::from(number))
+                .ok_or(malformed(u64::from(number), "a UDF address names no partition")),
         }
-        Ok(None)
     }
 
-    /// A symbolic link's target, from its components (ECMA-167 4/14.16.1).
-    pub(super) fn link_target<S: BlockSource>(
+    /// Bytes of a partition from a block on, in as many extents as they lie in on the disc.
+    pub(crate) fn push_run<S: BlockSource>(
+        &self,
         blocks: &mut Blocks<S>,
-        node: &Node,
-    ) -> Result<Vec<u8>, DiscError> {
-        let length = usize::try_from(node.extents.bytes())
-            .unwrap_or(LINK_MAX)
-            .min(LINK_MAX);
-        let mut bytes = alloc::vec![0; length];
-        let count = node.extents.read(blocks, 0, &mut bytes)?;
-        let mut rest = Fields(bytes.get(..count).unwrap_or_default());
-        let mut target = Vec::new();
-        let damaged = |_: OutOfStructure| malformed(node.identity, "a UDF symbolic link is damaged");
-        while rest.len() > 0 {
-            let length = usize::from(rest.u8(1).map_err(damaged)?);
-            let name = rest.bytes(4, length).map_err(damaged)?;
-            if !target.is_empty() && target.last() != Some(&b'/') {
-                target.push(b'/');
-            }
-            match rest.u8(0).map_err(damaged)? {
-                1 | 2 => target.push(b'/'),
-                3 => target.extend_from_slice(b".."),
-                4 => target.push(b'.'),
-                _ => target.extend_from_slice(&legal_name(expand(name))),
-            }
-            rest = rest.from(4 + length).map_err(damaged)?;
+        partition: &Partition,
+        block: u32,
+        bytes: u64,
+        extents: &mut Extents,
+    ) -> Result<(), DiscError> {
+        let mut left = bytes;
+        let mut block = block;
+        while left > 0 {
+            let found = self.locate_in(blocks, partition, block)?;
+            let piece = found.length.min(left);
+            let position = found.position.unwrap_or(u64::MAX);
+            extents.push(Extent::within(position, piece, blocks.end())?);
+            left -= piece;
+            let passed = u32::try_from(piece.div_ceil(self.size)).unwrap_or(u32::MAX);
+            block = block.saturating_add(passed.max(1));
         }
-        Ok(target)
+        Ok(())
+    }
+
+    /// The allocation descriptors of an allocation extent, ECMA-167 4/14.5.
+    fn further<S: BlockSource>(
+        &self,
+        blocks: &mut Blocks<S>,
+        partition: &Partition,
+        block: u32,
+    ) -> Result<Vec<u8>, DiscError> {
+        const HEAD: usize = TAG + 8;
+        let position = self.locate_in(blocks, partition, block)?.position.unwrap_or(u64::MAX);
+        let mut bytes = blocks.structure(position, self.size_of_block())?;
+        if verify(Fields(&bytes), Some(block)) != Ok(id::ALLOCATION_EXTENT) {
+            return Err(malformed(
+                position / BLOCK as u64,
+                "allocation descriptors do not go on where they should",
+            ));
+        }
+        let length = Fields(&bytes).le32(20).unwrap_or(0) as usize;
+        bytes.drain(..HEAD);
+        bytes.truncate(length);
+        Ok(bytes)
     }
 }
 
@@ -272,36 +329,4 @@ fn mode(permissions: u32, flags: u16) -> u32 {
     });
     let flags = u32::from(flags);
     classes | (flags >> 6 & 1) << 11 | (flags >> 7 & 1) << 10 | (flags >> 8 & 1) << 9
-}
-
-/// OSTA compressed unicode as UTF-8 (UDF 2.1.1). Halves of surrogate pairs become U+FFFD.
-pub(super) fn expand(name: &[u8]) -> Vec<u8> {
-    let Some((&code, characters)) = name.split_first() else {
-        return Vec::new();
-    };
-    let mut text = alloc::string::String::with_capacity(characters.len());
-    match code {
-        16 | 255 => {
-            let units = characters
-                .chunks_exact(2)
-                .filter_map(|pair| pair.first_chunk::<2>());
-            let decoded = char::decode_utf16(units.map(|pair| u16::from_be_bytes(*pair)));
-            text.extend(decoded.map(|character| character.unwrap_or(char::REPLACEMENT_CHARACTER)));
-        }
-        _ => text.extend(characters.iter().map(|&byte| char::from(byte))),
-    }
-    text.into_bytes()
-}
-
-/// A name any system can have: what cannot be in one becomes `_`.
-fn legal_name(mut name: Vec<u8>) -> Vec<u8> {
-    for byte in &mut name {
-        if matches!(*byte, 0 | b'/') {
-            *byte = b'_';
-        }
-    }
-    match &name[..] {
-        b"" | b"." | b".." => alloc::vec![b'_'],
-        _ => name,
-    }
 }

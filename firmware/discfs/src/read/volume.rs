@@ -1,8 +1,8 @@
 //! A disc opened in one of its views.
 
-use super::DiscError;
+use super::{DiscError, malformed};
 use super::blocks::{BlockSource, Blocks};
-use super::iso::Iso;
+use super::iso::{Hierarchy, Iso};
 use super::node::{Node, NodeKind};
 use super::udf::Udf;
 use crate::Time;
@@ -16,32 +16,16 @@ pub enum View {
     RockRidge,
     /// UDF
     Udf,
+    /// Joliet
+    Joliet,
     /// ISO 9660
     Iso9660,
 }
 
 impl View {
     /// Richest first: Rock Ridge keeps names as bytes and has owners, links and their targets; UDF has names
-    /// in Unicode and most of the rest; plain ISO 9660 has neither.
-    const ALL: [Self; 3] = [Self::RockRidge, Self::Udf, Self::Iso9660];
-}
-
-/// How far a walk goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct WalkLimits {
-    /// Levels below the start; what lies deeper is left out.
-    pub depth: u32,
-    /// Entries at most; more are an error.
-    pub entries: u64,
-}
-
-impl Default for WalkLimits {
-    fn default() -> Self {
-        Self {
-            depth: 1024,
-            entries: 10_000_000,
-        }
-    }
+    /// in Unicode and most of the rest; Joliet has but the names; plain ISO 9660 not even these.
+    pub const ALL: [Self; 4] = [Self::RockRidge, Self::Udf, Self::Joliet, Self::Iso9660];
 }
 
 enum Format {
@@ -51,13 +35,13 @@ enum Format {
 
 /// A disc opened in one of its views.
 pub struct Volume<S> {
-    blocks: Blocks<S>,
+    pub(super) blocks: Blocks<S>,
     format: Format,
 }
 
 /// A directory being read.
 pub struct Directory {
-    node: Node,
+    pub(super) node: Node,
     offset: u64,
 }
 
@@ -68,17 +52,18 @@ fn open_format<S: BlockSource>(
     view: View,
 ) -> Result<Option<Format>, DiscError> {
     Ok(match view {
-        View::RockRidge => Iso::open(blocks, session_start, true)?
+        View::RockRidge => Iso::open(blocks, session_start, Hierarchy::RockRidge)?
             .filter(|iso| iso.rock_ridge)
             .map(Format::Iso),
-        View::Iso9660 => Iso::open(blocks, session_start, false)?.map(Format::Iso),
+        View::Joliet => Iso::open(blocks, session_start, Hierarchy::Joliet)?.map(Format::Iso),
+        View::Iso9660 => Iso::open(blocks, session_start, Hierarchy::Plain)?.map(Format::Iso),
         View::Udf => Udf::open(blocks, session_start)?.map(Format::Udf),
     })
 }
 
 impl<S: BlockSource> Volume<S> {
     /// Opens the richest view, of those that can be read, of the session that starts at a block: Rock Ridge,
-    /// else UDF, else plain ISO 9660.
+    /// else UDF, else Joliet, else plain ISO 9660.
     ///
     /// # Errors
     /// When no view can be read, with the reason of the richest that is there.
@@ -118,6 +103,7 @@ impl<S: BlockSource> Volume<S> {
     pub fn view(&self) -> View {
         match &self.format {
             Format::Iso(iso) if iso.rock_ridge => View::RockRidge,
+            Format::Iso(iso) if iso.joliet => View::Joliet,
             Format::Iso(_) => View::Iso9660,
             Format::Udf(_) => View::Udf,
         }
@@ -215,6 +201,11 @@ impl<S: BlockSource> Volume<S> {
     /// When an entry is damaged. The next call goes on behind it, or ends where there is no way past it.
     pub fn next_entry(&mut self, directory: &mut Directory) -> Result<Option<(Vec<u8>, Node)>, DiscError> {
         let Directory { node, offset } = directory;
+        // Directories do not share blocks, so none can be larger than the disc.
+        if node.extents.bytes() > self.blocks.end() {
+            *offset = u64::MAX;
+            return Err(malformed(node.identity, "a directory is larger than the disc"));
+        }
         match &self.format {
             Format::Iso(iso) => iso.next_entry(&mut self.blocks, node, offset),
             Format::Udf(udf) => udf.next_entry(&mut self.blocks, node, offset),
@@ -242,46 +233,5 @@ impl<S: BlockSource> Volume<S> {
             (Format::Udf(_), NodeKind::Symlink) => Udf::link_target(&mut self.blocks, node),
             _ => Err(DiscError::NotSymlink),
         }
-    }
-
-    /// Visits everything below a directory, each directory before what is in it, with the path from `from`
-    /// (components joined by `/`); ends early when `visit` returns false. A directory inside itself is
-    /// shown and not entered again.
-    ///
-    /// # Errors
-    /// When a directory cannot be read, or there are more entries than the limit.
-    pub fn walk(
-        &mut self,
-        from: &Node,
-        limits: WalkLimits,
-        visit: &mut dyn FnMut(&mut Self, &[u8], &Node) -> bool,
-    ) -> Result<(), DiscError> {
-        let mut path = Vec::new();
-        let mut count = 0;
-        let mut stack = alloc::vec![(Self::directory(from)?, 0)];
-        while let Some((directory, path_length)) = stack.last_mut() {
-            path.truncate(*path_length);
-            let Some((name, node)) = self.next_entry(directory)? else {
-                stack.pop();
-                continue;
-            };
-            count += 1;
-            if count > limits.entries {
-                return Err(DiscError::TooManyEntries(limits.entries));
-            }
-            if !path.is_empty() {
-                path.push(b'/');
-            }
-            path.extend_from_slice(&name);
-            if !visit(self, &path, &node) {
-                return Ok(());
-            }
-            let deep = stack.len() >= limits.depth as usize;
-            let looped = stack.iter().any(|(above, _)| above.node.extents == node.extents);
-            if node.kind == NodeKind::Directory && !deep && !looped {
-                stack.push((Self::directory(&node)?, path.len()));
-            }
-        }
-        Ok(())
     }
 }
