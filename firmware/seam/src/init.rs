@@ -57,6 +57,10 @@ pub enum FromInit {
     InterfaceGone(u32),
     /// Net: how to come by an address.
     Network(Network),
+    /// Vault: the networks, as address and bits, whose clients may speak in the clear.
+    Clear(Vec<(IpAddr, u8)>),
+    /// Vault: a person at the console wants to pair a workstation.
+    Pair,
     /// Vault: the data partition's mounted directory.
     Data,
     /// Vault: there is no data partition, for this reason.

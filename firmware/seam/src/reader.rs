@@ -38,6 +38,26 @@ pub enum ToReader {
     },
     /// Read every file named in `.spindle/SHA256SUMS` and compare.
     Check,
+    /// Tell every entry and where its bytes lie, so that a further session can describe them again.
+    Import,
+}
+
+/// Extents in one [`Recorded`] at most.
+pub const EXTENTS_MAX: usize = 1000;
+
+/// An entry of a disc, and where its bytes are.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recorded {
+    /// The entry, with its digest where the disc's own list has it.
+    pub entry: Entry,
+    /// A file's number: its other names have the same.
+    pub file: u64,
+    /// First block and bytes of each run of blocks, in order.
+    pub extents: Vec<(u32, u64)>,
+    /// Further extents of the same entry follow in the next of these.
+    pub more: bool,
+    /// The bytes themselves, of a small file that has no blocks of its own.
+    pub bytes: Option<Vec<u8>>,
 }
 
 /// What the reader answers.
@@ -80,6 +100,17 @@ pub enum FromReader {
         bytes: u64,
         /// What is not as it should be, in words, at most 100 of them; empty when all is well.
         findings: Vec<String>,
+    },
+    /// Some of the entries of an import, parents before what is in them.
+    Recorded(Vec<Recorded>),
+    /// The end of an import.
+    ImportEnd {
+        /// Entries that a further session could not show.
+        left_out: u64,
+        /// The first of them, in words.
+        examples: Vec<String>,
+        /// First block behind all that the session uses, as far as it tells.
+        end: u64,
     },
     /// The disc has no `.spindle/SHA256SUMS`.
     NoDigests,

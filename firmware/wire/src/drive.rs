@@ -5,8 +5,8 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Label;
 use crate::label::numbered;
+use crate::{Failure, Label};
 
 /// Names one drive of the box.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +17,90 @@ pub struct DriveRequest {
 
 /// Asks for the disc in a drive.
 pub type DiscRequest = DriveRequest;
+
+/// Locks or unlocks a tray and its button.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lock {
+    /// The drive.
+    pub drive: u32,
+    /// Whether it is locked from now on.
+    pub locked: bool,
+}
+
+/// Asks for speeds, in 1000 bytes a second; 0 for the fastest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetSpeed {
+    /// The drive.
+    pub drive: u32,
+    /// For writing; the drive takes the nearest it can.
+    pub write: u32,
+    /// For reading.
+    pub read: u32,
+}
+
+/// The speeds a drive offers for the disc that is in it, in 1000 bytes a second.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Speeds {
+    /// The drive.
+    pub drive: u32,
+    /// For writing, fastest first; empty when it does not tell.
+    pub write: Vec<u32>,
+    /// The write speed set now, 0 when it does not tell.
+    pub write_now: u32,
+    /// The read speed set now, 0 when it does not tell.
+    pub read_now: u32,
+}
+
+/// All there is to know of a disc in a drive.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiscReport {
+    /// What [`Disc`] tells.
+    pub disc: Disc,
+    /// Its tracks.
+    pub tracks: Vec<DiscTrack>,
+    /// What is not as it should be, why, and what to do: an interrupted burn, open tracks. Empty when all is well.
+    pub condition: Vec<Failure>,
+    /// When the regions below were read, in seconds since 1970; 0 for never.
+    pub mapped: i64,
+    /// How well it read then.
+    pub regions: Vec<Region>,
+}
+
+/// A track of a disc.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiscTrack {
+    /// Its number.
+    pub track: u32,
+    /// Its session.
+    pub session: u32,
+    /// Its first block.
+    pub start: u64,
+    /// Its blocks, written or not.
+    pub blocks: u64,
+    /// Where it would be written next.
+    pub next_writable: Option<u64>,
+    /// Nothing is in it.
+    pub blank: bool,
+    /// It has a size reserved for it.
+    pub reserved: bool,
+    /// Its end was never recorded properly.
+    pub damaged: bool,
+}
+
+/// How well a region of a disc read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Region {
+    /// Its first block.
+    pub start: u64,
+    /// Its blocks.
+    pub blocks: u64,
+    /// Milliseconds it took.
+    pub time: u64,
+    /// Reads that had to be repeated.
+    pub retried: u32,
+    /// Blocks that could not be read.
+    pub unreadable: u32,
+}
 
 /// Every drive of the box.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

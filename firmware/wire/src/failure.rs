@@ -111,5 +111,15 @@ numbered! {
         Interrupted = 25 "interrupted",
         /// The box made a mistake.
         Internal = 26 "internal",
+        /// Somebody cancelled the job.
+        Cancelled = 27 "cancelled",
+        /// What destroys data was asked for without saying so.
+        NotConfirmed = 28 "not confirmed",
+        /// Fewer discs verified than were asked for.
+        CopiesMissing = 29 "copies missing",
+        /// The box does not speak in the clear with this address.
+        KeyNeeded = 30 "key needed",
+        /// The box does not know the workstation's key.
+        UnknownKey = 31 "unknown key",
     }
 }

@@ -12,6 +12,12 @@ pub const VERSION: u16 = 1;
 /// [`Answer::channel`]: frames follow in the clear; only where the greeting's flags allow it.
 pub const CHANNEL_CLEAR: u16 = 0;
 
+/// [`Answer::channel`]: a Noise handshake follows, then records that carry the frames.
+pub const CHANNEL_NOISE: u16 = 1;
+
+/// [`Answer::channel`]: pairing by a code follows, and then as [`CHANNEL_NOISE`].
+pub const CHANNEL_PAIRING: u16 = 2;
+
 /// Flag bits of the greeting; unknown bits are ignored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Flags(pub u16);
@@ -122,7 +128,7 @@ impl Greeting {
 pub struct Answer {
     /// The chosen version, at most the greeting's.
     pub version: u16,
-    /// [`CHANNEL_CLEAR`]; other channels (Noise, pairing) take further numbers.
+    /// [`CHANNEL_CLEAR`], [`CHANNEL_NOISE`] or [`CHANNEL_PAIRING`].
     pub channel: u16,
 }
 

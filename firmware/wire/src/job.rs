@@ -104,7 +104,7 @@ pub struct JobSummary {
 pub struct Job {
     /// Its number.
     pub job: u64,
-    /// Number and text: 1 burn, 2 verify, and others later.
+    /// A [`JobKind`](crate::JobKind), or one assigned later.
     pub kind: Label,
     /// What it does now, or its outcome.
     pub state: Label,
@@ -138,6 +138,14 @@ numbered! {
         Verifying = 5 "verifying",
         /// Ended; the outcome says how.
         Ended = 6 "ended",
+        /// Waits until another disc is in the drive.
+        AwaitingDisc = 7 "waiting for the next disc",
+        /// Reads a disc into the copy area.
+        Copying = 8 "copying",
+        /// The drive works on the disc by itself.
+        Treating = 9 "treating the disc",
+        /// Its disc is good; the others of the same tree are waited for.
+        AwaitingOthers = 10 "waiting for the other discs",
     }
 }
 
@@ -154,5 +162,13 @@ numbered! {
         Failed = 4 "failed",
         /// The box restarted meanwhile.
         Interrupted = 5 "interrupted",
+        /// Every block was read, but for some there was nothing to compare with.
+        Readable = 6 "readable",
+        /// Somebody cancelled it.
+        Cancelled = 7 "cancelled",
+        /// Done: what was asked for had nothing to prove.
+        Done = 8 "done",
+        /// The disc is in the copy area; the failure tells what of it could not be read.
+        Copied = 9 "copied",
     }
 }

@@ -13,6 +13,7 @@
 
 extern crate alloc;
 
+mod access;
 mod bytes;
 mod drive;
 mod failure;
@@ -21,20 +22,34 @@ mod greeting;
 mod job;
 mod label;
 mod message;
+mod order;
 mod path;
+mod place;
 mod session;
 mod tree;
 
+pub use access::{Allow, PairBegin, PairCode, Revoke, Workstation, Workstations};
 pub use bytes::ByteString;
-pub use drive::{Disc, DiscRequest, DiscSession, Drive, DriveRequest, DriveState, Drives};
+pub use drive::{
+    Disc, DiscReport, DiscRequest, DiscSession, DiscTrack, Drive, DriveRequest, DriveState, Drives, Lock,
+    Region, SetSpeed, Speeds,
+};
 pub use failure::{Failure, FailureCode};
-pub use greeting::{Answer, CHANNEL_CLEAR, Flags, GREETING_SIZE, Greeting, GreetingError, MAGIC, VERSION};
+pub use greeting::{
+    Answer, CHANNEL_CLEAR, CHANNEL_NOISE, CHANNEL_PAIRING, Flags, GREETING_SIZE, Greeting, GreetingError,
+    MAGIC, VERSION,
+};
 pub use job::{
     Burn, Job, JobEnded, JobProgress, JobStarted, JobSummary, Jobs, Outcome, Phase, Verify, WatchJob,
 };
 pub use label::Label;
 pub use message::{DecodeError, KindRow, Reply, Request};
+pub use order::{
+    BurnCopy, CopyDisc, CopyMode, JobKind, JobLog, JobRequest, JobsStarted, LogLine, PRIORITY_DEFAULT,
+    Record, RecordMode, Scrub, Treat, Treatment, Tree, TreeState, Trees,
+};
 pub use path::{PATH_COMPONENT_MAX, PATH_MAX, PathError, check_link_target, check_path};
+pub use place::{GetIn, ListIn, Place, PlaceKind, RemoveTree};
 pub use session::{Hello, Role, Status, Time, Welcome};
 pub use tree::{
     Entry, EntryKind, Get, GetEnd, GetFile, List, ListEnd, ListEntries, PutBegin, PutDone, PutFileEnd,

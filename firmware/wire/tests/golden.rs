@@ -2,8 +2,9 @@
 
 use wire::frame::{self, Header, HeaderError};
 use wire::{
-    Answer, Burn, ByteString, Entry, EntryKind, FailureCode, Flags, Greeting, Hello, JobStarted, Label, List,
-    PutBegin, PutFileEnd, Reply, Request, Source, Time,
+    Answer, Burn, BurnCopy, ByteString, CopyDisc, CopyMode, Entry, EntryKind, FailureCode, Flags, GetIn,
+    Greeting, Hello, JobRequest, JobStarted, JobsStarted, Label, List, PRIORITY_DEFAULT, Place, PlaceKind,
+    PutBegin, PutFileEnd, Record, RecordMode, Reply, Request, Source, Speeds, Time, Treat, Treatment,
 };
 
 fn hex(bytes: &[u8]) -> String {
@@ -104,11 +105,74 @@ fn requests() {
             0x0400,
             "0109014c01",
         ),
+        (
+            Request::Record(Record {
+                drives: vec![0, 1],
+                tree: 9,
+                label: "L".into(),
+                mode: RecordMode::Append.number(),
+                finalise: true,
+                speed: 300,
+                copies: 2,
+                priority: PRIORITY_DEFAULT,
+            }),
+            0x0408,
+            "02000109014c0101ac020264",
+        ),
+        (
+            Request::GetIn(GetIn {
+                place: Place {
+                    kind: PlaceKind::Disc.number(),
+                    number: 1,
+                    session: 2,
+                },
+                path: ByteString::from("a"),
+                offset: 0,
+                length: 5,
+            }),
+            0x0323,
+            "02010201610005",
+        ),
+        (
+            Request::Copy(CopyDisc {
+                drive: 1,
+                mode: CopyMode::Image.number(),
+                session: 0,
+                speed: 0,
+                priority: 1,
+            }),
+            0x040A,
+            "0101000001",
+        ),
+        (
+            Request::BurnCopy(BurnCopy {
+                copy: 7,
+                drive: 0,
+                count: 3,
+                label: String::new(),
+                finalise: false,
+                speed: 0,
+                priority: 200,
+            }),
+            0x040B,
+            "07000300 0000c8",
+        ),
+        (
+            Request::Treat(Treat {
+                drive: 0,
+                treatment: Treatment::Blank.number(),
+                confirmed: true,
+                priority: 0,
+            }),
+            0x040D,
+            "00030100",
+        ),
+        (Request::Cancel(JobRequest { job: 300 }), 0x040E, "ac02"),
     ];
     for (request, kind, body) in cases {
         assert_eq!(
-            (request.kind(), hex(&request.encode()).as_str()),
-            (kind, body),
+            (request.kind(), hex(&request.encode())),
+            (kind, body.replace(' ', "")),
             "{request:?}"
         );
         assert_eq!(Request::decode(kind, &request.encode()), Ok(request));
@@ -122,6 +186,21 @@ fn replies() {
         (Reply::Failure(failure), 0x0003, "0e076e6f206469736301770163 0172"),
         (Reply::Done(()), 0x0004, ""),
         (Reply::JobStarted(JobStarted { job: 300 }), 0x0402, "ac02"),
+        (
+            Reply::JobsStarted(JobsStarted { jobs: vec![1, 300] }),
+            0x0409,
+            "0201ac02",
+        ),
+        (
+            Reply::Speeds(Speeds {
+                drive: 1,
+                write: vec![26_973, 300],
+                write_now: 300,
+                read_now: 0,
+            }),
+            0x0208,
+            "0102ddd201ac02ac0200",
+        ),
     ];
     for (reply, kind, body) in cases {
         assert_eq!(

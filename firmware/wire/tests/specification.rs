@@ -4,7 +4,10 @@
 
 use std::path::Path;
 
-use wire::{DriveState, EntryKind, FailureCode, KindRow, Outcome, Phase, Reply, Request, Role};
+use wire::{
+    CopyMode, DriveState, EntryKind, FailureCode, JobKind, KindRow, Outcome, Phase, PlaceKind, RecordMode,
+    Reply, Request, Role, Treatment, TreeState,
+};
 
 fn kinds(out: &mut String, heading: [&str; 2], rows: &[KindRow], extra: impl Fn(u16) -> String) {
     let [title, columns] = heading;
@@ -61,7 +64,9 @@ fn tables() -> String {
             $(numbers(&mut out, $title, $type::TABLE.iter().map(|(_, number, text)| (*number, *text)));)*
         };
     }
-    table!("failure code" FailureCode, "role" Role, "kind of entry" EntryKind, "drive state" DriveState, "job phase" Phase, "job outcome" Outcome);
+    table!("failure code" FailureCode, "role" Role, "kind of entry" EntryKind, "drive state" DriveState, "job phase" Phase, "job outcome" Outcome,
+        "job kind" JobKind, "mode of a burn" RecordMode, "mode of a copy" CopyMode, "treatment" Treatment, "state of a tree" TreeState,
+        "kind of place" PlaceKind);
     out
 }
 
