@@ -13,6 +13,7 @@ use wire::{ByteString, Entry, EntryKind, Time, check_link_target, check_path};
 use crate::blocks::Disc;
 use crate::check;
 use crate::digests::Digests;
+use crate::import;
 
 /// A list goes out in messages of about so many bytes.
 const BATCH: usize = 48 << 10;
@@ -55,6 +56,8 @@ pub(crate) struct Requests {
 struct OpenDisc {
     volume: Volume<Disc>,
     digests: Option<Digests>,
+    /// First block behind the volume, as its own descriptor says; 0 when it has none.
+    end: u64,
 }
 
 impl Requests {
@@ -110,12 +113,16 @@ impl Requests {
                 Some(digests) => check::check(&self.vault, &mut disc.volume, digests),
                 None => Ok(self.vault.send(&FromReader::NoDigests, &[])?),
             },
+            ToReader::Import => {
+                import::import(&self.vault, &mut disc.volume, disc.digests.as_mut(), disc.end)
+            }
         }
     }
 
     fn open(&mut self, blocks: u64, session_start: u64) -> Result<(), Trouble> {
         self.disc = None;
-        let source = Disc::new(Rc::clone(&self.blocks), blocks);
+        let mut source = Disc::new(Rc::clone(&self.blocks), blocks);
+        let end = import::volume_end(&mut source, session_start);
         let mut volume = Volume::open(source, session_start)?;
         let opened = FromReader::Opened {
             label: volume.label().into(),
@@ -123,7 +130,7 @@ impl Requests {
         };
         // A list of digests that cannot be read is like none: the files themselves still can.
         let digests = Digests::open(&mut volume).unwrap_or_default();
-        self.disc = Some(OpenDisc { volume, digests });
+        self.disc = Some(OpenDisc { volume, digests, end });
         Ok(self.vault.send(&opened, &[])?)
     }
 }
@@ -238,7 +245,7 @@ fn join(above: &[u8], below: &[u8]) -> Vec<u8> {
 }
 
 /// What travels about a node. A device, socket or pipe has kind 0: it is shown, never opened.
-fn entry(volume: &mut Volume<Disc>, path: &[u8], node: &Node) -> Result<Entry, Trouble> {
+pub(crate) fn entry(volume: &mut Volume<Disc>, path: &[u8], node: &Node) -> Result<Entry, Trouble> {
     let mut entry = Entry {
         path: path.into(),
         kind: match node.kind {

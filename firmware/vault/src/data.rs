@@ -4,10 +4,11 @@ use std::os::fd::OwnedFd;
 
 use wire::Outcome;
 
-use crate::catalog::{Catalog, Ending, EventRecord, Order, Severity, TreeState};
+use crate::catalog::{Catalog, Ending, EventRecord, JobRecord, Order, Severity, TreeState, WriteRecord};
 use crate::clock;
 use crate::errors::{self, Refusal};
 use crate::staging::Staging;
+use crate::sync::Locked;
 
 /// The kernel's name of the time between two starts.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
@@ -16,6 +17,8 @@ const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 pub(crate) struct Data {
     pub staging: Staging,
     pub catalog: Catalog,
+    /// Burns that the last end of power interrupted in the middle, until they are taken up.
+    pub interrupted: Locked<Vec<(u64, JobRecord)>>,
 }
 
 impl Data {
@@ -25,46 +28,46 @@ impl Data {
         // A tree without a catalog was acknowledged by one that is lost: nothing may take it for rubbish.
         let must = !staging.work_trees()?.is_empty() || !staging.frozen_trees()?.is_empty();
         let catalog = Catalog::open(staging.directory(), must)?;
-        let data = Self { staging, catalog };
+        let data = Self {
+            staging,
+            catalog,
+            interrupted: Locked::default(),
+        };
         data.recover()?;
         Ok(data)
     }
 
     /// Each step can be cut short and is done again at the next start.
     fn recover(&self) -> Result<(), Refusal> {
-        for job in self.staging.frozen_trees()? {
-            let Some(record) = self.catalog.job(job)? else {
+        let mut go_on = Vec::new();
+        for (job, record) in self.catalog.unfinished_jobs()? {
+            let begun = self.catalog.begun_write(job)?;
+            match (begun, &record.order) {
+                (Some(write), Order::Record(_)) if !write.verified => go_on.push((job, record)),
+                (Some(write), Order::Record(_)) => self.end_verified(job, &record, &write)?,
+                _ => self.end_interrupted(job, &record)?,
+            }
+        }
+        for group in self.staging.frozen_trees()? {
+            let Some(record) = self.catalog.job(group)? else {
                 eprintln!(
-                    "recovery: warning: jobs/{job} has a tree but the catalog has no such job; it is left"
+                    "recovery: warning: jobs/{group} has a tree but the catalog has no such job; it is left"
                 );
                 continue;
             };
-            let Order::Burn { tree, .. } = record.order else {
+            let Some(tree) = record.order.tree() else {
                 continue;
             };
+            if go_on.iter().any(|(_, record)| record.group == group) {
+                continue; // they take it up
+            }
             match self.catalog.tree(tree)?.map(|tree| tree.state) {
-                Some(TreeState::Archived(_)) => self.staging.remove_frozen_tree(job)?,
-                Some(_) => self.staging.thaw(tree, job)?,
+                Some(TreeState::Archived(_)) => self.staging.remove_frozen_tree(group)?,
+                Some(_) => self.staging.thaw(tree, group)?,
                 None => eprintln!(
-                    "recovery: warning: jobs/{job} has a tree the catalog does not know; it is left"
+                    "recovery: warning: jobs/{group} has a tree the catalog does not know; it is left"
                 ),
             }
-        }
-        for (job, record) in self.catalog.unfinished_jobs()? {
-            let failure = errors::interrupted(job);
-            let event = EventRecord::failure("jobs", Severity::Error, &failure);
-            let summary = wire::JobSummary {
-                disc_id: record.disc,
-                ..Default::default()
-            };
-            let outcome = Outcome::Interrupted.number();
-            let ending = Ending {
-                outcome,
-                summary,
-                failure: Some(failure),
-                at: clock::now(),
-            };
-            self.catalog.end_job(job, &ending, &event)?;
         }
         for tree in self.staging.work_trees()? {
             match self.catalog.tree(tree)? {
@@ -76,8 +79,10 @@ impl Data {
             }
         }
         for (tree, record) in self.catalog.trees()? {
-            if let TreeState::Claimed(job) = record.state {
-                self.staging.thaw(tree, job)?; // no job runs now, whatever became of this one's record
+            if let TreeState::Claimed(group) = record.state
+                && !go_on.iter().any(|(_, record)| record.group == group)
+            {
+                self.staging.thaw(tree, group)?; // no job runs now, whatever became of this one's record
                 self.catalog
                     .change_tree(tree, |record| record.state = TreeState::Open)?;
             }
@@ -87,7 +92,58 @@ impl Data {
                 self.catalog.event(&EventRecord::note("trees", what));
             }
         }
+        *self.interrupted.lock() = go_on;
         Ok(())
+    }
+
+    /// Ends a job that wrote nothing.
+    fn end_interrupted(&self, job: u64, record: &JobRecord) -> Result<(), Refusal> {
+        let failure = errors::interrupted(job);
+        let summary = wire::JobSummary {
+            disc_id: record.disc,
+            ..Default::default()
+        };
+        self.end(job, Outcome::Interrupted, summary, Some(failure))
+    }
+
+    /// Ends a job whose disc had verified, by what the policy makes of its tree.
+    fn end_verified(&self, job: u64, record: &JobRecord, write: &WriteRecord) -> Result<(), Refusal> {
+        let tree = record.order.tree().unwrap_or(0);
+        let summary = wire::JobSummary {
+            disc_id: write.id,
+            start: u64::from(write.first),
+            blocks: u64::from(write.blocks),
+            remarks: vec!["the box restarted after the disc was read back".into()],
+            ..Default::default()
+        };
+        match self.catalog.tree(tree)? {
+            Some(record) if matches!(record.state, TreeState::Claimed(_) | TreeState::Open) => {
+                let failure = errors::copies_missing(tree, record.discs.len(), record.wanted);
+                self.end(job, Outcome::Burned, summary, Some(failure))
+            }
+            _ => self.end(job, Outcome::Archived, summary, None),
+        }
+    }
+
+    fn end(
+        &self,
+        job: u64,
+        outcome: Outcome,
+        summary: wire::JobSummary,
+        failure: Option<wire::Failure>,
+    ) -> Result<(), Refusal> {
+        let event = match &failure {
+            None => EventRecord::note("jobs", format!("job {job}: {outcome}")),
+            Some(failure) => EventRecord::failure("jobs", Severity::Error, failure),
+        };
+        let ending = Ending {
+            outcome: outcome.number(),
+            summary,
+            failure,
+            at: clock::now(),
+        };
+        let log = self.catalog.log(job)?.unwrap_or_default();
+        Ok(self.catalog.end_job(job, &ending, &log, &event)?)
     }
 
     /// Brings a tree back to what the catalog says of it; a tree it says nothing of is forgotten.

@@ -74,6 +74,8 @@ pub(crate) enum Refusal {
     },
     /// job {0} is not finished
     JobRuns(u64),
+    /// job {0} is over
+    JobOver(u64),
     /// drive {drive} is busy
     DriveBusy {
         /// Its number.
@@ -83,10 +85,34 @@ pub(crate) enum Refusal {
     },
     /// drive {0} does not answer
     DriveSilent(u32),
+    /// the box does not know this workstation's key
+    UnknownKey,
+    /// the box does not speak in the clear with this address
+    KeyNeeded,
+    /// role {0} is none the box knows
+    UnknownRole(u16),
+    /// the box knows as many workstations as it can
+    TooManyWorkstations,
     /// the label has {0} characters
     LabelTooLong(usize),
     /// the session follows {0} jobs already
     TooManyWatches(usize),
+    /// a drive is named twice, or there are more than the box has
+    TooManyDrives,
+    /// treatment {0} is none the box knows
+    UnknownTreatment(u16),
+    /// mode {0} is none the box knows
+    UnknownMode(u16),
+    /// place {0} is none the box knows
+    UnknownPlace(u16),
+    /// what is asked for destroys data
+    NotConfirmed,
+    /// tree {0} is no copy
+    NotACopy(u64),
+    /// the blocks of a disc cannot be appended to another
+    ImageAppended,
+    /// tree {0} is an image: it has no files to list
+    IsAnImage(u64),
     /// the box is stopping
     Stopping,
     /// the box has no thread for this: {0}
@@ -105,6 +131,11 @@ pub(crate) enum Refusal {
     Unreadable(String),
 }
 
+/// A public key, for people.
+pub(crate) fn key(key: &[u8; 32]) -> String {
+    key.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 impl Refusal {
     fn code(&self) -> FailureCode {
         match self {
@@ -112,12 +143,23 @@ impl Refusal {
             Self::OutOfOrder(_) => FailureCode::OutOfOrder,
             Self::BadVersion(_) => FailureCode::BadVersion,
             Self::NotPermitted(_) => FailureCode::NotPermitted,
+            Self::UnknownKey => FailureCode::UnknownKey,
+            Self::KeyNeeded => FailureCode::KeyNeeded,
+            Self::UnknownRole(_) => FailureCode::Unsupported,
+            Self::TooManyWorkstations => FailureCode::NoSpace,
             Self::BadPath { .. } | Self::NotADirectory(_) => FailureCode::BadPath,
-            Self::Exists(_) | Self::TreeNotOpen { .. } => FailureCode::Exists,
+            Self::Exists(_) | Self::TreeNotOpen { .. } | Self::JobOver(_) => FailureCode::Exists,
             Self::NotFound(_) | Self::TreeOnDisc(..) => FailureCode::NotFound,
             Self::NoSpace { .. } | Self::Full => FailureCode::NoSpace,
             Self::TooManyEntries(_) => FailureCode::TooBig,
             Self::WrongSize { .. } => FailureCode::DigestMismatch,
+            Self::NotConfirmed => FailureCode::NotConfirmed,
+            Self::NotACopy(_) | Self::IsAnImage(_) => FailureCode::NotFound,
+            Self::TooManyDrives
+            | Self::UnknownTreatment(_)
+            | Self::UnknownMode(_)
+            | Self::UnknownPlace(_)
+            | Self::ImageAppended => FailureCode::Unsupported,
             Self::Blank | Self::UnknownEntry(_) | Self::NotAFile(_) | Self::LabelTooLong(_) => {
                 FailureCode::Unsupported
             }
@@ -167,6 +209,11 @@ impl Refusal {
             Self::OutOfOrder(_) => "the client is at fault: update it",
             Self::BadVersion(_) => "use a client that speaks the version of the greeting or a lower one",
             Self::NotPermitted(_) => "ask for a role that may",
+            Self::UnknownKey | Self::KeyNeeded => {
+                "pair this workstation: `pair` at the box's console gives a code, `spindle pair` takes it"
+            }
+            Self::UnknownRole(_) => "ask for observer, client, operator or admin",
+            Self::TooManyWorkstations => "revoke those that are not used any more",
             Self::BadPath { .. } => "rename it",
             Self::NotADirectory(_) | Self::Exists(_) => {
                 "send each name once, and only directories with names in them"
@@ -186,12 +233,21 @@ impl Refusal {
                 "look at the box's log, then check or replace that disk"
             }
             Self::JobRuns(_) => "wait until the job has ended",
+            Self::JobOver(_) => "`spindle watch` tells how it ended",
             Self::DriveBusy { .. } => "wait until the drive is free, or use another",
             Self::DriveSilent(_) => "check the drive; switching the box off and on resets it",
             Self::LabelTooLong(_) => "use at most 32 characters",
             Self::TooManyWatches(_) => "follow fewer jobs at once",
             Self::Stopping => "connect again when the box is up",
             Self::Blank => "insert the disc you mean",
+            Self::TooManyDrives => "name each drive once; `spindle drives` lists them",
+            Self::UnknownTreatment(_) | Self::UnknownMode(_) | Self::UnknownPlace(_) => {
+                "the client is newer than the box: update the box"
+            }
+            Self::NotConfirmed => "ask again and confirm it, when nothing of it is needed any more",
+            Self::NotACopy(_) => "take a disc into the copy area first; `spindle trees` lists what is there",
+            Self::ImageAppended => "burn it on a blank disc, or copy the disc's tree and append that",
+            Self::IsAnImage(_) => "burn it and read that disc, or copy the disc's tree",
             Self::NoThread(_) | Self::NoReader(_) => "try again; look at the box's log if it stays so",
             Self::ReaderDied | Self::ReaderSilent | Self::ReaderStrange | Self::Unreadable(_) => {
                 "clean the disc, try another drive, or look at the disc with another system"
@@ -225,6 +281,155 @@ impl From<CatalogError> for Failure {
     fn from(error: CatalogError) -> Self {
         Refusal::from(error).into()
     }
+}
+
+/// What a job is ended with that somebody cancelled.
+pub(crate) fn cancelled(job: u64) -> Failure {
+    Failure::new(
+        FailureCode::Cancelled,
+        format!("job {job} was cancelled"),
+        "somebody asked for it",
+        "a tree that was to be burned is kept, and can be burned again",
+    )
+}
+
+/// The disc of a burn is good, but its tree is not archived.
+pub(crate) fn copies_missing(tree: u64, verified: usize, wanted: u32) -> Failure {
+    Failure::new(
+        FailureCode::CopiesMissing,
+        format!("tree {tree} is on {verified} of {wanted} discs: burned, not archived"),
+        "the policy asks for more discs that were read back than there are so far",
+        "burn the tree again on another disc; it is kept until then",
+    )
+}
+
+/// A burn that a restart interrupted cannot be taken up again.
+pub(crate) fn cannot_go_on(job: u64, why: &str) -> Failure {
+    Failure::new(
+        FailureCode::Interrupted,
+        format!("job {job} was interrupted, and could not go on: {why}"),
+        "the box restarted before it was finished",
+        "the tree is kept: burn it again on a blank disc; `spindle repair` closes what was begun on the other",
+    )
+}
+
+/// The disc of an interrupted burn takes no more.
+pub(crate) fn disc_lost(why: &str) -> Failure {
+    Failure::new(
+        FailureCode::WriteFailed,
+        format!("the disc of an interrupted burn cannot be used any more: {why}"),
+        "the power failed, or the box restarted, while it was written",
+        "the tree is kept: burn it again on another disc; sessions that were closed before are still readable",
+    )
+}
+
+/// What is burned again is not what was burned before.
+pub(crate) fn other_image() -> Failure {
+    Failure::new(
+        FailureCode::DigestMismatch,
+        "the tree is not the one that was burned before the interruption",
+        "the disk of the data partition may be failing",
+        "do not use this disc; put the tree again, and look at the box's log",
+    )
+}
+
+/// An image in the copy area is not what was copied.
+pub(crate) fn image_changed() -> Failure {
+    Failure::new(
+        FailureCode::DigestMismatch,
+        "the image is not the one that was copied",
+        "the disk of the data partition may be failing",
+        "do not use this disc; copy the original again, and look at the box's log",
+    )
+}
+
+/// A further session would not show all that the disc does.
+pub(crate) fn would_lose(count: u64, example: Option<&String>) -> Failure {
+    let example = example.map_or(String::new(), |example| format!(", the first: {example}"));
+    Failure::new(
+        FailureCode::NotAppendable,
+        bounded(format!(
+            "a further session would lose {count} entries of the disc{example}"
+        )),
+        "they are recorded in a way that a new session cannot point to",
+        "burn the tree on a new disc; this one stays as it is",
+    )
+}
+
+/// A block of a session that was just written cannot be read.
+pub(crate) fn unreadable(block: u32, sense: Option<&mmc::Sense>) -> Failure {
+    match sense {
+        Some(sense) => drive(&mmc::Error::Unreadable {
+            address: block,
+            sense: *sense,
+        }),
+        None => Failure::new(
+            FailureCode::ReadFailed,
+            format!("reading block {block} failed: the drive did not answer"),
+            "the drive lost itself in a bad spot",
+            "do not trust this disc; check the drive",
+        ),
+    }
+}
+
+/// Some of a disc cannot be read.
+pub(crate) fn lost_blocks(lost: u64, all: u64) -> Failure {
+    Failure::new(
+        FailureCode::ReadFailed,
+        format!("{lost} of {all} blocks cannot be read"),
+        "the disc is damaged or dirty",
+        "clean it, try another drive, and copy what can still be read",
+    )
+}
+
+/// A disc that is not worth a copy of its blocks.
+pub(crate) fn bad_all_over(places: usize) -> Failure {
+    Failure::new(
+        FailureCode::ReadFailed,
+        format!("more than {places} separate places of the disc cannot be read"),
+        "the disc is damaged all over",
+        "clean it, or try another drive",
+    )
+}
+
+/// What of a disc is not as it should be.
+pub(crate) fn condition(condition: &mmc::Condition) -> Option<Failure> {
+    (!condition.is_sound()).then(|| {
+        Failure::new(
+            FailureCode::NotAppendable,
+            condition.state.to_string(),
+            "an earlier burn or format, of this box or another program, was interrupted",
+            match condition.remedies.is_empty() {
+                true => "nothing can be added to this disc; what was closed before is readable",
+                false => "`spindle repair` closes it, so that it can be read and appended to",
+            },
+        )
+    })
+}
+
+/// Whether a treatment takes away what is on the disc.
+pub(crate) fn destroys(treatment: wire::Treatment) -> bool {
+    use wire::Treatment::{Blank, BlankFully, Erase, Format, FormatFully};
+    matches!(treatment, Blank | BlankFully | Format | FormatFully | Erase)
+}
+
+/// A failure of the data partition's disk.
+pub(crate) fn storage(doing: &'static str) -> impl FnOnce(std::io::Error) -> Failure {
+    use rustix::io::Errno;
+    move |error| match Errno::from_io_error(&error).unwrap_or(Errno::IO) {
+        Errno::NOSPC | Errno::DQUOT => Refusal::Full.into(),
+        why => Refusal::Storage { doing, why }.into(),
+    }
+}
+
+/// Who a drive is, as jobs remember it.
+pub(crate) fn identity(identity: &mmc::Identity) -> String {
+    identity_of(&identity.vendor, &identity.product, &identity.serial)
+}
+
+/// The same of what clients are told.
+pub(crate) fn identity_of(vendor: &str, product: &str, serial: &str) -> String {
+    format!("{vendor} {product} {serial}")
 }
 
 /// What a caller hears of a job that a restart ended.
@@ -289,12 +494,15 @@ pub(crate) fn defeat(defeat: mmc::CacheDefeat) -> String {
 }
 
 /// A burn as a new disc wants a blank one.
-pub(crate) fn not_blank(profile: mmc::Profile) -> Failure {
+pub(crate) fn not_blank(profile: mmc::Profile, overwritable: bool) -> Failure {
     Failure::new(
         FailureCode::NotBlank,
         format!("the {profile} in the drive is not blank"),
         "a new disc was asked for, and this one has something on it; nothing was written",
-        "insert a blank disc",
+        match overwritable {
+            true => "insert a blank disc, append to this one, or overwrite it",
+            false => "insert a blank disc, or append to this one",
+        },
     )
 }
 

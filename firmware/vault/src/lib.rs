@@ -19,6 +19,7 @@
 //! Limits now: one put at a time (the session that changes something holds the box), one copy a tree,
 //! 250,000 entries a tree, 64 jobs that wait or work, events kept up to 10,000.
 
+mod access;
 mod catalog;
 mod clock;
 mod data;
@@ -39,6 +40,7 @@ use std::sync::Arc;
 
 use seam::{Channel, OpenSession};
 
+pub use access::{Network, NotANetwork};
 pub use role::run;
 
 /// What only init, or a host's program, can do for the vault.
@@ -89,6 +91,23 @@ impl Vault {
     /// Takes note that there is no data partition, and why.
     pub fn set_no_data(&self, why: String) {
         self.0.set_no_data(why);
+    }
+
+    /// Takes the networks whose clients may speak in the clear, in any role; none until then.
+    pub fn allow_clear(&self, networks: Vec<Network>) {
+        self.0.access.allow_clear(networks);
+    }
+
+    /// Makes a code with which one workstation may be paired within five minutes, as what a person at the box itself
+    /// asks for; eight digits, or why there is none.
+    pub fn begin_pairing(&self) -> Result<String, String> {
+        self.0.data().map_err(|refusal| refusal.to_string())?;
+        let made = self
+            .0
+            .access
+            .begin_pairing(wire::Role::Operator, String::from("paired at the box"));
+        let (code, _) = made.map_err(|refusal| refusal.to_string())?;
+        Ok(String::from_utf8_lossy(&code).into())
     }
 
     /// Takes a drive under the kernel's name for it (`sg0`); it is identified in the background. A drive of

@@ -50,6 +50,8 @@ pub(crate) struct Reader {
     /// Times it was given blocks.
     served: Arc<AtomicU64>,
     generation: u32,
+    /// First block of the session it shows.
+    session_start: u32,
     label: String,
 }
 
@@ -75,6 +77,7 @@ impl Reader {
             blocks,
             served: Arc::default(),
             generation,
+            session_start: seen.session_start,
             label: String::new(),
         };
         let served = reader.served.clone();
@@ -186,12 +189,13 @@ impl Slot {
     }
 }
 
-/// Does something with a reader of the disc in the drive. When it ends with [`Refusal::ReaderDied`] it is
+/// Does something with a reader of the disc in the drive, of a session of it or, for 0, the newest. When it ends with [`Refusal::ReaderDied`] it is
 /// done once more with a new reader: so nothing may have been passed on then. `given_up` as in
 /// [`Reader::answer`].
 pub(crate) fn with<T>(
     shared: &Shared,
     drive: &Arc<Drive>,
+    session: u32,
     given_up: &dyn Fn() -> bool,
     mut work: impl FnMut(&Reader) -> Result<T, Refusal>,
 ) -> Result<T, Failure> {
@@ -200,13 +204,16 @@ pub(crate) fn with<T>(
         job: drive.job(),
     };
     let mut lease = drive.readers.take().ok_or(busy)?;
-    let seen = drive.look()?;
+    let mut seen = drive.look()?;
+    if session != 0 {
+        seen.session_start = seen.start_of(session)?;
+    }
     if seen.readable == 0 {
         return Err(Refusal::Blank.into());
     }
     lease
         .reader
-        .take_if(|reader| reader.generation != seen.generation);
+        .take_if(|reader| (reader.generation, reader.session_start) != (seen.generation, seen.session_start));
     let mut attempt = || {
         let reader = match lease.reader.take() {
             Some(reader) => reader,

@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -88,7 +89,7 @@ fn serve() -> Result<(), RoleError> {
     let vault = Vault::open(config, Arc::new(Init(init.try_clone()?)));
     init.send(&ToInit::Ready, &[])?;
     let started = Instant::now();
-    let mut told = false;
+    let (mut told, mut opening) = (false, None);
     for beat in 0.. {
         // No blind timer: the beat comes only when every lock could be had.
         vault.pulse();
@@ -100,6 +101,7 @@ fn serve() -> Result<(), RoleError> {
             PollFd::new(&init, PollFlags::IN),
             PollFd::new(&sessions, PollFlags::IN),
         ];
+        told |= opening.as_ref().is_some_and(JoinHandle::is_finished);
         let admitting = told || started.elapsed() > DATA;
         let watched = if admitting {
             &mut ready[..]
@@ -114,7 +116,8 @@ fn serve() -> Result<(), RoleError> {
         if from_init {
             match obey(&vault, &init)? {
                 Obeyed::Stop => break,
-                Obeyed::Data => told = true,
+                Obeyed::Opening(thread) => opening = Some(thread),
+                Obeyed::NoData => told = true,
                 Obeyed::Other => {}
             }
         }
@@ -137,8 +140,11 @@ fn serve() -> Result<(), RoleError> {
 
 /// What init said.
 enum Obeyed {
-    /// Whether there is a data partition.
-    Data,
+    /// There is a data partition, which this thread opens: what the last end of power left undone may take a
+    /// while, in which signs of life go on.
+    Opening(JoinHandle<()>),
+    /// There is none.
+    NoData,
     /// To end.
     Stop,
     Other,
@@ -152,16 +158,28 @@ fn obey(vault: &Vault, init: &Channel) -> Result<Obeyed, ChannelError> {
     };
     match (message, descriptors.pop()) {
         (FromInit::Data, Some(directory)) => {
-            vault.set_data(directory);
-            return Ok(Obeyed::Data);
+            let vault = vault.clone();
+            let opening = std::thread::spawn(move || vault.set_data(directory));
+            return Ok(Obeyed::Opening(opening));
         }
         (FromInit::NoData(why), _) => {
             vault.set_no_data(why);
-            return Ok(Obeyed::Data);
+            return Ok(Obeyed::NoData);
         }
         (FromInit::Drive(name), Some(drive)) => {
             vault.attach_drive(name, Box::new(mmc::sg::Sg::new(drive)));
         }
+        (FromInit::Clear(networks), _) => {
+            let network = |(address, bits)| crate::Network { address, bits };
+            vault.allow_clear(networks.into_iter().map(network).collect());
+        }
+        (FromInit::Pair, _) => match vault.begin_pairing() {
+            Ok(code) => {
+                let (a, b) = code.split_at(code.len() / 2);
+                eprintln!("to pair a workstation, type there within five minutes: spindle pair {a}-{b}");
+            }
+            Err(why) => eprintln!("no workstation can be paired now: {why}"),
+        },
         (FromInit::DriveGone(name), _) => vault.detach_drive(&name),
         (FromInit::Stop, _) => return Ok(Obeyed::Stop),
         (other, _) => eprintln!("a message of init means nothing here: {other:?}"),

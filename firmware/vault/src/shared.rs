@@ -9,16 +9,21 @@ use std::time::Duration;
 
 use rustix::net::Shutdown;
 use seam::Channel;
+use wire::Outcome;
 
 use crate::Services;
-use crate::catalog::{EventRecord, guarded};
+use crate::access::Access;
+use crate::catalog::{EventRecord, JobRecord, guarded};
 use crate::clock::{self, Clock, Verdict};
 use crate::data::Data;
 use crate::drives::Drives;
-use crate::errors::Refusal;
+use crate::errors::{self, Refusal};
 use crate::hold::Hold;
-use crate::jobs::Jobs;
+use crate::jobs::{Group, Job, Jobs};
 use crate::sync::Locked;
+
+/// How long an interrupted burn waits for its drive after a start.
+const ABSENT: Duration = Duration::from_secs(60);
 
 /// How long sessions may take to close when the vault stops.
 const FAREWELL: Duration = Duration::from_secs(3);
@@ -31,6 +36,9 @@ pub(crate) struct Shared {
     pub hold: Hold,
     pub drives: Drives,
     pub jobs: Jobs,
+    pub access: Access,
+    /// Whose sessions are whose, of those that proved a key.
+    callers: Locked<BTreeMap<u64, [u8; 32]>>,
     build_floor: i64,
     data: Locked<Result<Arc<Data>, String>>,
     /// Open sessions, with a handle on each one's channel.
@@ -50,6 +58,8 @@ impl Shared {
             hold: Hold::default(),
             drives: Drives::default(),
             jobs: Jobs::default(),
+            access: Access::default(),
+            callers: Locked::default(),
             build_floor,
             data: Locked::new(Err("the box is still looking for it".into())),
             sessions: Locked::default(),
@@ -64,7 +74,7 @@ impl Shared {
         self.data.lock().clone().map_err(Refusal::NoData)
     }
 
-    pub(crate) fn set_data(&self, directory: OwnedFd) {
+    pub(crate) fn set_data(self: &Arc<Self>, directory: OwnedFd) {
         match guarded(|| Data::open(directory)) {
             Ok(data) => {
                 let mut anchor = self.anchor.lock();
@@ -77,9 +87,50 @@ impl Shared {
                     Ok(first) => *self.session_numbers.lock() = first..,
                     Err(error) => eprintln!("sessions: warning: their numbers may repeat: {error}"),
                 }
+                let interrupted = std::mem::take(&mut *data.interrupted.lock());
                 *self.data.lock() = Ok(Arc::new(data));
+                self.take_up(interrupted);
             }
             Err(refusal) => self.set_no_data(refusal.to_string()),
+        }
+    }
+
+    /// Burns that a restart interrupted wait for their drives, which go on with them; those whose drives do not
+    /// come are given up after a while.
+    fn take_up(self: &Arc<Self>, interrupted: Vec<(u64, JobRecord)>) {
+        if interrupted.is_empty() {
+            return;
+        }
+        let mut groups: BTreeMap<u64, usize> = BTreeMap::new();
+        for (_, record) in &interrupted {
+            *groups.entry(record.group).or_default() += 1;
+        }
+        let groups: BTreeMap<_, _> = groups
+            .into_iter()
+            .map(|(group, members)| (group, Group::new(group, members)))
+            .collect();
+        let mut jobs = Vec::new();
+        for (number, record) in interrupted {
+            let group = groups.get(&record.group).cloned().unwrap_or_default();
+            let job = Arc::new(Job::new(number, record, group));
+            job.note("the box restarted in the middle of it");
+            self.jobs.add(&job);
+            jobs.push(job);
+        }
+        for drive in self.drives.all() {
+            drive.take_up(self);
+        }
+        let shared = Arc::downgrade(self);
+        let give_up = move || {
+            std::thread::sleep(ABSENT);
+            let Some(shared) = shared.upgrade() else { return };
+            for job in jobs.iter().filter(|job| job.take()) {
+                let failure = errors::cannot_go_on(job.number, "its drive is not there");
+                crate::jobs::abandon(&shared, job, Outcome::Interrupted, failure);
+            }
+        };
+        if let Err(error) = std::thread::Builder::new().name("absent".into()).spawn(give_up) {
+            eprintln!("jobs: warning: interrupted burns wait for their drives for ever: {error}");
         }
     }
 
@@ -119,8 +170,37 @@ impl Shared {
         })
     }
 
+    /// The box's private key; `None` as long as there is no catalog to keep one.
+    pub(crate) fn secret(&self) -> Option<[u8; 32]> {
+        let data = self.data().ok()?;
+        data.catalog
+            .secret()
+            .inspect_err(|error| eprintln!("access: error: the box's key cannot be had: {error}"))
+            .ok()
+    }
+
+    /// The session's caller proved to have this key.
+    pub(crate) fn known_as(&self, session: u64, key: [u8; 32]) {
+        self.callers.lock().insert(session, key);
+    }
+
+    /// Ends the sessions of a key but this one.
+    pub(crate) fn end_sessions_of(&self, key: [u8; 32], but: u64) {
+        let callers = self.callers.lock().clone();
+        let sessions = self.sessions.lock();
+        for (session, _) in callers
+            .iter()
+            .filter(|(session, known)| **known == key && **session != but)
+        {
+            if let Some(channel) = sessions.get(session) {
+                let _ = rustix::net::shutdown(channel, Shutdown::Both);
+            }
+        }
+    }
+
     /// Takes a session out of the list.
     pub(crate) fn leave(&self, session: u64) {
+        self.callers.lock().remove(&session);
         self.hold.release(session);
         self.sessions.change(|sessions| sessions.remove(&session));
     }

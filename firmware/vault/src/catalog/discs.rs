@@ -1,6 +1,8 @@
 //! Discs the box burned, found again by what their descriptors hash to.
 
-use super::{Catalog, CatalogError, DISCS, DiscRecord, FINGERPRINTS, Record, get};
+use wire::ByteString;
+
+use super::{Catalog, CatalogError, DISCS, DiscRecord, EventRecord, FINGERPRINTS, Record, events, get};
 
 impl Catalog {
     /// The disc whose newest session's descriptors have this digest.
@@ -33,6 +35,23 @@ impl Catalog {
             disc.verified = at;
             discs.insert(id, disc.encode()?.as_slice())?;
             Ok(())
+        })
+    }
+
+    /// What was on a disc is not there any more: it is known as one that has nothing.
+    pub(crate) fn disc_destroyed(&self, id: [u8; 16]) -> Result<(), CatalogError> {
+        self.write(|transaction| {
+            let mut discs = transaction.open_table(DISCS)?;
+            let mut disc: DiscRecord = get(&discs, id)?.ok_or(CatalogError::Missing)?;
+            (disc.verified, disc.sessions) = (0, Vec::new());
+            discs.insert(id, disc.encode()?.as_slice())?;
+            let mut fingerprints = transaction.open_table(FINGERPRINTS)?;
+            fingerprints.retain(|_, disc| disc != id)?;
+            let what = format!(
+                "the disc {} holds nothing any more",
+                ByteString::from(&disc.label[..])
+            );
+            events::add(transaction, &EventRecord::note("discs", what))
         })
     }
 }

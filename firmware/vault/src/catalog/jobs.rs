@@ -1,75 +1,87 @@
 //! Jobs: begun, ended, or found unfinished after a restart.
 
-use redb::{ReadableTable, WriteTransaction};
+use redb::ReadableTable;
 
 use super::trees::change_tree;
 use super::{
-    Catalog, CatalogError, DISCS, DiscRecord, Ending, EventRecord, FINGERPRINTS, JOBS, JobRecord, Order,
-    Record, TreeState, events, get, take,
+    Catalog, CatalogError, Ending, EventRecord, JOBS, JobRecord, LOGS, LogRecord, Record, TreeState, WRITES,
+    events, get, take,
 };
 
+/// Logs kept: those of the newest jobs.
+const LOGS_KEPT: u64 = 1000;
+
 impl Catalog {
-    /// Begins a job; a burn claims its tree in the same transaction. `None` when the tree is not open.
-    pub(crate) fn begin_job(&self, record: &JobRecord) -> Result<Option<u64>, CatalogError> {
+    /// Begins jobs of one group; a tree that is burned is claimed in the same transaction, for so many discs if
+    /// that is said. `None` when it is not open.
+    pub(crate) fn begin_jobs(
+        &self,
+        mut records: Vec<JobRecord>,
+        wanted: Option<u32>,
+    ) -> Result<Option<Vec<(u64, JobRecord)>>, CatalogError> {
         self.write(|transaction| {
-            let job = take(transaction, "jobs", 1)?;
-            if let Order::Burn { tree, .. } = record.order {
+            let first = take(transaction, "jobs", records.len() as u64)?;
+            let tree = records.first().and_then(|record| record.order.tree());
+            if let Some(tree) = tree {
                 let claimed = change_tree(transaction, tree, |tree| {
-                    let open = tree.state == TreeState::Open && !tree.receiving;
-                    if open {
-                        tree.state = TreeState::Claimed(job);
+                    match tree.state {
+                        TreeState::Open if !tree.receiving => tree.state = TreeState::Claimed(first),
+                        TreeState::Kept | TreeState::Image => {}
+                        _ => return false,
                     }
-                    open
+                    tree.wanted = wanted.unwrap_or(tree.wanted);
+                    true
                 })?;
                 if claimed != Some(true) {
                     return Ok(None);
                 }
             }
-            transaction
-                .open_table(JOBS)?
-                .insert(job, record.encode()?.as_slice())?;
-            Ok(Some(job))
-        })
-    }
-
-    /// Ends a job that proved nothing new: its tree, if it claimed one, is open again.
-    pub(crate) fn end_job(&self, job: u64, ending: &Ending, event: &EventRecord) -> Result<(), CatalogError> {
-        events::log(event);
-        self.write(|transaction| {
-            let record = end(transaction, job, ending)?;
-            if let Order::Burn { tree, .. } = record.order {
-                change_tree(transaction, tree, |tree| {
-                    if tree.state == TreeState::Claimed(job) {
-                        tree.state = TreeState::Open;
-                    }
-                })?;
+            let mut jobs = transaction.open_table(JOBS)?;
+            for (job, record) in (first..).zip(&mut records) {
+                record.group = first;
+                jobs.insert(job, record.encode()?.as_slice())?;
             }
-            events::add(transaction, event)
+            Ok(Some((first..).zip(records).collect()))
         })
     }
 
-    /// Ends a burn that was read back with equal digests: job, tree and disc change together.
-    pub(crate) fn archive(
+    /// Ends a job; what it began to write, if it did, is nobody's business any more.
+    pub(crate) fn end_job(
         &self,
         job: u64,
         ending: &Ending,
-        disc: &DiscRecord,
-        fingerprint: [u8; 32],
+        log: &LogRecord,
         event: &EventRecord,
     ) -> Result<(), CatalogError> {
         events::log(event);
         self.write(|transaction| {
-            let record = end(transaction, job, ending)?;
-            let id = record.disc;
-            if let Order::Burn { tree, .. } = record.order {
-                change_tree(transaction, tree, |tree| tree.state = TreeState::Archived(id))?;
-            }
-            transaction
-                .open_table(DISCS)?
-                .insert(id, disc.encode()?.as_slice())?;
-            transaction.open_table(FINGERPRINTS)?.insert(fingerprint, id)?;
+            let mut jobs = transaction.open_table(JOBS)?;
+            let mut record: JobRecord = get(&jobs, job)?.ok_or(CatalogError::Missing)?;
+            record.ending.get_or_insert_with(|| ending.clone()); // what was said once stands
+            jobs.insert(job, record.encode()?.as_slice())?;
+            transaction.open_table(WRITES)?.remove(job)?;
+            let mut logs = transaction.open_table(LOGS)?;
+            logs.insert(job, log.encode()?.as_slice())?;
+            logs.retain_in(..job.saturating_sub(LOGS_KEPT), |_, _| false)?;
             events::add(transaction, event)
         })
+    }
+
+    /// The jobs of a group are over: what they claimed is open again, unless it is archived.
+    pub(crate) fn release_tree(&self, tree: u64, group: u64) -> Result<Option<TreeState>, CatalogError> {
+        self.write(|transaction| {
+            change_tree(transaction, tree, |tree| {
+                if tree.state == TreeState::Claimed(group) {
+                    tree.state = TreeState::Open;
+                }
+                tree.state
+            })
+        })
+    }
+
+    /// The log of a job that ended.
+    pub(crate) fn log(&self, job: u64) -> Result<Option<LogRecord>, CatalogError> {
+        get(&self.read()?.open_table(LOGS)?, job)
     }
 
     /// A job.
@@ -97,12 +109,4 @@ impl Catalog {
         jobs.retain(|(_, record)| record.ending.is_none());
         Ok(jobs)
     }
-}
-
-fn end(transaction: &WriteTransaction, job: u64, ending: &Ending) -> Result<JobRecord, CatalogError> {
-    let mut jobs = transaction.open_table(JOBS)?;
-    let mut record: JobRecord = get(&jobs, job)?.ok_or(CatalogError::Missing)?;
-    record.ending.get_or_insert_with(|| ending.clone()); // what was said once stands
-    jobs.insert(job, record.encode()?.as_slice())?;
-    Ok(record)
 }

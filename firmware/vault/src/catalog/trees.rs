@@ -57,6 +57,8 @@ impl Catalog {
             files: 0,
             bytes: 0,
             links: 0,
+            wanted: 1,
+            discs: Vec::new(),
         };
         self.write(|transaction| {
             let tree = take(transaction, "trees", 1)?;

@@ -5,10 +5,10 @@ use std::io::Write;
 use std::path::Path;
 
 use tempfile::TempDir;
-use wire::{Entry, EntryKind, JobSummary, Time};
+use wire::{Entry, EntryKind, Time};
 
 use super::*;
-use crate::catalog::{DiscRecord, EntryRecord, JobRecord, sort_key};
+use crate::catalog::{DiscRecord, EntryRecord, JobRecord, MapRecord, Mode, Recording, sort_key};
 
 const DISC: [u8; 16] = [7; 16];
 
@@ -63,31 +63,47 @@ fn finish(data: &Data, tree: u64, paths: &[&str]) {
         .unwrap();
 }
 
-fn begin_burn(data: &Data, tree: u64) -> u64 {
-    let order = Order::Burn {
+fn begin_burns(data: &Data, tree: u64, drives: &[u32], wanted: Option<u32>) -> Vec<u64> {
+    let order = Order::Record(Recording {
         tree,
         label: String::new(),
+        mode: Mode::New,
         finalise: false,
-    };
-    let created = Time::default();
-    let record = JobRecord {
-        order,
-        drive: 0,
-        created,
+        speed: 0,
+        in_a_row: false,
+    });
+    let record = |drive: &u32| JobRecord {
+        order: order.clone(),
+        drive: *drive,
+        identity: String::new(),
+        priority: 1,
+        created: Time::default(),
         disc: DISC,
+        group: 0,
         ending: None,
     };
-    data.catalog.begin_job(&record).unwrap().unwrap()
+    let records = drives.iter().map(record).collect();
+    let begun = data.catalog.begin_jobs(records, wanted).unwrap().unwrap();
+    begun.into_iter().map(|(job, _)| job).collect()
 }
 
-fn archive(data: &Data, job: u64) {
-    let outcome = Outcome::Archived.number();
-    let ending = Ending {
-        outcome,
-        summary: JobSummary::default(),
-        failure: None,
-        at: Time::default(),
+fn begin_burn(data: &Data, tree: u64) -> u64 {
+    begin_burns(data, tree, &[0], None)[0]
+}
+
+/// The session is on the disc; `proved` when it was read back, whether that is enough.
+fn wrote(data: &Data, job: u64, tree: u64, proved: bool, id: [u8; 16]) -> bool {
+    let write = WriteRecord {
+        first: 0,
+        blocks: 32,
+        cluster: 32,
+        base: None,
+        id,
+        label: String::new(),
+        media_id: String::new(),
+        verified: false,
     };
+    data.catalog.begin_write(job, &write).unwrap();
     let disc = DiscRecord {
         label: "L".into(),
         profile: 0x41,
@@ -96,15 +112,17 @@ fn archive(data: &Data, job: u64) {
         sessions: Vec::new(),
         verified: 1,
     };
-    data.catalog
-        .archive(
-            job,
-            &ending,
-            &disc,
-            [1; 32],
-            &EventRecord::note("jobs", "archived"),
-        )
-        .unwrap();
+    let map = MapRecord::default();
+    let fingerprint = [id[0]; 32];
+    proved
+        && data
+            .catalog
+            .verified(job, tree, id, &disc, fingerprint, &map)
+            .unwrap()
+}
+
+fn outcome(data: &Data, job: u64) -> u16 {
+    data.catalog.job(job).unwrap().unwrap().ending.unwrap().outcome
 }
 
 /// The tree is open, has exactly these files, and can be burned.
@@ -203,16 +221,16 @@ fn archived_is_never_taken_back_and_makes_room() {
     finish(&data, tree, &["a"]);
     let job = begin_burn(&data, tree);
     data.staging.freeze(tree, job).unwrap();
-    archive(&data, job);
+    assert!(wrote(&data, job, tree, true, DISC));
     let archived = || {
         let (copy, data) = restart(&directory);
         assert_eq!(
             data.catalog.tree(tree).unwrap().unwrap().state,
             TreeState::Archived(DISC)
         );
-        let ending = data.catalog.job(job).unwrap().unwrap().ending.unwrap();
-        assert_eq!(ending.outcome, Outcome::Archived.number());
-        assert_eq!(data.catalog.find_disc([1; 32]).unwrap().unwrap().0, DISC);
+        assert_eq!(outcome(&data, job), Outcome::Archived.number());
+        let known = data.catalog.find_disc([DISC[0]; 32]).unwrap();
+        assert_eq!(known.unwrap().0, DISC);
         assert!(!copy.path().join(format!("jobs/{job}/tree")).exists());
         assert!(copy.path().join(format!("jobs/{job}")).exists());
         assert!(data.catalog.entry(tree, b"a").unwrap().is_some());
@@ -220,6 +238,49 @@ fn archived_is_never_taken_back_and_makes_room() {
     archived();
     data.staging.remove_frozen_tree(job).unwrap();
     archived();
+}
+
+#[test]
+fn a_burn_cut_short_keeps_its_tree_frozen_until_it_is_taken_up() {
+    let (directory, data) = new();
+    let tree = data.catalog.begin_tree("t", Time::default()).unwrap();
+    write(&data, tree, "a");
+    finish(&data, tree, &["a"]);
+    let job = begin_burn(&data, tree);
+    data.staging.freeze(tree, job).unwrap();
+    wrote(&data, job, tree, false, DISC);
+    let (_copy, data) = restart(&directory);
+    let interrupted = data.interrupted.lock();
+    assert_eq!(interrupted.iter().map(|(job, _)| *job).collect::<Vec<_>>(), [job]);
+    assert!(data.staging.is_frozen(job));
+    let state = data.catalog.tree(tree).unwrap().unwrap().state;
+    assert_eq!(state, TreeState::Claimed(job));
+}
+
+#[test]
+fn as_many_discs_archive_as_are_asked_for() {
+    let (directory, data) = new();
+    let tree = data.catalog.begin_tree("t", Time::default()).unwrap();
+    write(&data, tree, "a");
+    finish(&data, tree, &["a"]);
+    let jobs = begin_burns(&data, tree, &[0, 1], Some(2));
+    data.staging.freeze(tree, jobs[0]).unwrap();
+    assert!(!wrote(&data, jobs[0], tree, true, [1; 16]));
+    assert!(!wrote(&data, jobs[0], tree, true, [1; 16]), "a disc counts once");
+    {
+        // Cut off here, the first is burned, and the tree as it was.
+        let (_copy, data) = restart(&directory);
+        assert_eq!(outcome(&data, jobs[0]), Outcome::Burned.number());
+        assert_eq!(outcome(&data, jobs[1]), Outcome::Interrupted.number());
+        let record = data.catalog.tree(tree).unwrap().unwrap();
+        assert_eq!((record.state, record.discs.len()), (TreeState::Open, 1));
+        let again = begin_burn(&data, tree);
+        assert!(wrote(&data, again, tree, true, [3; 16]), "it wants one more");
+    }
+    assert!(wrote(&data, jobs[1], tree, true, [2; 16]));
+    let (_copy, data) = restart(&directory);
+    assert_eq!(outcome(&data, jobs[0]), Outcome::Archived.number());
+    assert_eq!(outcome(&data, jobs[1]), Outcome::Archived.number());
 }
 
 #[test]

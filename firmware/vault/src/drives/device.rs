@@ -10,7 +10,7 @@ use wire::{DiscSession, DriveState, Failure, JobSummary, Label};
 use super::ears::Ears;
 use crate::catalog::DiscRecord;
 use crate::data::Data;
-use crate::errors;
+use crate::errors::{self, Refusal};
 
 /// Where descriptors begin in a session: both ISO 9660 (ECMA-119 §6.2.1) and UDF (ECMA-167 2/8.3) leave the
 /// first sixteen blocks to others.
@@ -57,6 +57,17 @@ pub(crate) struct Seen {
     pub session_start: u32,
     /// The disc as the catalog knows it.
     pub known: Option<([u8; 16], DiscRecord)>,
+}
+
+impl Seen {
+    /// Where a session begins.
+    pub(crate) fn start_of(&self, session: u32) -> Result<u32, Refusal> {
+        let sessions = &self.disc.sessions;
+        let found = sessions.iter().find(|known| known.session == session);
+        found
+            .and_then(|found| u32::try_from(found.start).ok())
+            .ok_or_else(|| Refusal::NotFound(format!("session {session} on this disc")))
+    }
 }
 
 /// See the module.
@@ -208,6 +219,76 @@ impl Device {
             .read(first, &mut blocks)
             .map_err(|error| errors::drive(&error))?;
         Ok(Sha256::digest(&blocks).into())
+    }
+
+    /// Asks for speeds in 1000 bytes a second, 0 for the fastest; what the drive took.
+    pub(crate) fn set_speeds(&mut self, write: u32, read: u32) -> Result<wire::Speeds, Failure> {
+        let pace = |speed| match speed {
+            0 => mmc::Pace::Fastest,
+            speed => mmc::Pace::AtMost(speed),
+        };
+        let taken = self.drive.set_speeds(pace(read), pace(write));
+        Ok(self.told(&taken.map_err(|error| errors::drive(&error))?))
+    }
+
+    /// The speeds there are.
+    pub(super) fn speeds(&mut self) -> Result<wire::Speeds, Failure> {
+        let speeds = self.drive.speeds().map_err(|error| errors::drive(&error))?;
+        Ok(self.told(&speeds))
+    }
+
+    fn told(&self, speeds: &mmc::Speeds) -> wire::Speeds {
+        wire::Speeds {
+            drive: self.number,
+            write: speeds.write.iter().map(|speed| speed.kilobytes).collect(),
+            write_now: speeds.writing,
+            read_now: speeds.reading,
+        }
+    }
+
+    /// All there is to know of the disc.
+    pub(super) fn report(&mut self, data: Option<&Data>) -> Result<wire::DiscReport, Failure> {
+        let seen = self.look(data)?;
+        let condition = self.drive.diagnose().map_err(|error| errors::drive(&error))?;
+        let mut tracks = Vec::new();
+        if condition.disc.status != DiscStatus::Blank {
+            for number in condition.disc.tracks().take(TRACKS_MAX) {
+                // One the drive tells nothing of is left out.
+                tracks.extend(self.drive.track(number).ok().map(|track| wire::DiscTrack {
+                    track: u32::from(track.number),
+                    session: u32::from(track.session),
+                    start: u64::from(track.start),
+                    blocks: u64::from(track.size),
+                    next_writable: track.next_writable.map(u64::from),
+                    blank: track.blank,
+                    reserved: track.reserved,
+                    damaged: track.damaged,
+                }));
+            }
+        }
+        let map = match (&seen.known, data) {
+            (Some((id, _)), Some(data)) => data.catalog.map(*id)?.unwrap_or_default(),
+            _ => Default::default(),
+        };
+        Ok(wire::DiscReport {
+            disc: seen.disc,
+            tracks,
+            condition: errors::condition(&condition).into_iter().collect(),
+            mapped: map.at,
+            regions: map.regions,
+        })
+    }
+
+    /// Locks or unlocks the tray.
+    pub(super) fn lock(&mut self, locked: bool) -> Result<(), Failure> {
+        self.drive.lock(locked).map_err(|error| errors::drive(&error))
+    }
+
+    /// Whether the disc in the drive, if there is one, can be written as a new one.
+    pub(super) fn is_blank(&mut self) -> bool {
+        self.drive
+            .disc()
+            .is_ok_and(|disc| disc.status == DiscStatus::Blank || !disc.formatted && disc.erasable)
     }
 
     /// Reads blocks for a reader, which was told of the disc of this generation.

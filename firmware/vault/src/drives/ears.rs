@@ -23,6 +23,14 @@ impl Ears {
         }
     }
 
+    /// Into the log, and that of the job.
+    fn tell(&self, what: &str) {
+        eprintln!("{}: {what}", self.name);
+        if let Some(job) = self.job.upgrade() {
+            job.note(what);
+        }
+    }
+
     /// From now on the drive works for this job.
     pub(crate) fn follow(&mut self, job: &Arc<Job>) {
         self.job = Arc::downgrade(job);
@@ -39,7 +47,6 @@ impl Host for Ears {
     }
 
     fn event(&mut self, event: Event) {
-        let name = &self.name;
         match event {
             Event::Buffer { total, filled } if total > 0 => {
                 let percent = u64::from(filled) * 100 / u64::from(total);
@@ -47,14 +54,24 @@ impl Host for Ears {
                     job.buffer(u8::try_from(percent.min(100)).unwrap_or(100));
                 }
             }
-            Event::Stage(stage) => eprintln!("{name}: {stage:?}"),
+            Event::Waiting {
+                progress: Some(progress),
+                ..
+            } => {
+                if let Some(job) = self.job.upgrade() {
+                    job.drive_progress(progress);
+                }
+            }
+            Event::Stage(stage) => self.tell(&format!("{stage:?}")),
             Event::Retry { command, sense } => match sense {
-                Some(sense) => eprintln!("{name}: {command} again: {sense}"),
-                None => eprintln!("{name}: {command} again: its answer was lost"),
+                Some(sense) => self.tell(&format!("{command} again: {sense}")),
+                None => self.tell(&format!("{command} again: its answer was lost")),
             },
-            Event::Remark { command, sense } => eprintln!("{name}: {command}: {sense}"),
+            Event::Remark { command, sense } => self.tell(&format!("{command}: {sense}")),
             Event::AlreadyWritten { address } => {
-                eprintln!("{name}: block {address} was written although the answer was lost");
+                self.tell(&format!(
+                    "block {address} was written although the answer was lost"
+                ));
             }
             _ => {}
         }

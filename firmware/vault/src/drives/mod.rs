@@ -62,6 +62,10 @@ pub(crate) struct Drive {
     job: AtomicU64,
     /// The job lets reads through.
     serving: AtomicBool,
+    /// The job waits for another disc: everybody may use the drive meanwhile.
+    yielding: AtomicBool,
+    /// Jobs that wait.
+    queue: Locked<Vec<Arc<Job>>>,
 }
 
 /// What the drive last said.
@@ -123,20 +127,25 @@ pub(crate) fn attach(shared: &Arc<Shared>, name: String, transport: Box<dyn mmc:
         }),
         job: AtomicU64::new(0),
         serving: AtomicBool::new(false),
+        yielding: AtomicBool::new(false),
+        queue: Locked::default(),
     });
     let worker = Worker::new(shared.clone(), drive.clone(), Way::new(transport), inbox);
     let thread = std::thread::Builder::new()
         .name(drive.name.clone())
         .spawn(move || worker.run());
     match thread {
-        Ok(thread) => drop(list.insert(
-            number,
-            Entry {
+        Ok(thread) => {
+            let taken = drive.clone();
+            let entry = Entry {
                 drive,
                 thread: Some(thread),
                 gone: false,
-            },
-        )),
+            };
+            list.insert(number, entry);
+            drop(list);
+            taken.take_up(shared);
+        }
         Err(error) => eprintln!("drives: error: {} gets no thread: {error}", drive.name),
     }
 }
@@ -252,6 +261,31 @@ impl Drive {
         })
     }
 
+    /// All there is to know of the disc.
+    pub(crate) fn report(&self) -> Result<wire::DiscReport, Failure> {
+        self.run(PATIENCE, RECOGNITION, |worker| {
+            let data = worker.shared.data().ok();
+            worker.device()?.report(data.as_deref())
+        })
+    }
+
+    /// Locks or unlocks the tray.
+    pub(crate) fn lock(&self, locked: bool) -> Result<(), Failure> {
+        self.run(PATIENCE, LONGEST, move |worker| worker.device()?.lock(locked))
+    }
+
+    /// The speeds there are.
+    pub(crate) fn speeds(&self) -> Result<wire::Speeds, Failure> {
+        self.run(PATIENCE, RECOGNITION, |worker| worker.device()?.speeds())
+    }
+
+    /// Asks for speeds; what the drive took.
+    pub(crate) fn set_speeds(&self, write: u32, read: u32) -> Result<wire::Speeds, Failure> {
+        self.run(PATIENCE, RECOGNITION, move |worker| {
+            worker.device()?.set_speeds(write, read)
+        })
+    }
+
     /// Has the drive's thread do something short: begun within `start`, ended within `end` after that.
     fn run<T: Send + 'static>(
         &self,
@@ -263,7 +297,7 @@ impl Drive {
             drive: self.number,
             job: self.job(),
         };
-        if self.job() != 0 {
+        if self.job() != 0 && !self.yielding.load(Ordering::Acquire) {
             return Err(busy().into());
         }
         let (reply, answer) = sync_channel(1);
@@ -286,7 +320,8 @@ impl Drive {
 
     /// Reads blocks for a reader, at most [`seam::reader::BLOCKS_MAX`].
     pub(crate) fn read(&self, first: u64, count: u32, generation: u32) -> Result<Vec<u8>, String> {
-        if self.job() != 0 && !self.serving.load(Ordering::Acquire) {
+        let lets_through = [&self.serving, &self.yielding].map(|flag| flag.load(Ordering::Acquire));
+        if self.job() != 0 && !lets_through.contains(&true) {
             return Err(format!("the drive works on job {}", self.job()));
         }
         let first = u32::try_from(first).map_err(|_| format!("block {first} is on no disc"))?;
@@ -302,9 +337,58 @@ impl Drive {
         answer.recv_timeout(READ).map_err(|_| gone())?
     }
 
-    /// Gives the drive a job; it works off one after the other.
+    /// Gives the drive a job, unless one has it already. Of those that wait the highest in priority begins first,
+    /// of equals the oldest.
     pub(crate) fn enqueue(&self, job: &Arc<Job>) -> Result<(), Refusal> {
-        self.send(Command::Job(job.clone()))
+        if !job.take() {
+            return Ok(());
+        }
+        self.queue.lock().push(job.clone());
+        self.send(Command::Wake).inspect_err(|_| {
+            self.withdraw(job.number);
+        })
+    }
+
+    /// Takes up the jobs that a restart left for the drive of this number.
+    pub(crate) fn take_up(&self, shared: &Shared) {
+        for job in shared.jobs.active() {
+            if job.record.drive == self.number
+                && let Err(refusal) = self.enqueue(&job)
+            {
+                eprintln!(
+                    "{}: error: job {} is not taken up: {refusal}",
+                    self.name, job.number
+                );
+            }
+        }
+    }
+
+    /// Takes a job that waits out of the queue; false when it does not wait.
+    pub(crate) fn withdraw(&self, job: u64) -> bool {
+        let mut queue = self.queue.lock();
+        let before = queue.len();
+        queue.retain(|waiting| waiting.number != job);
+        queue.len() < before
+    }
+
+    /// The job that is next.
+    fn next_job(&self) -> Option<Arc<Job>> {
+        let mut queue = self.queue.lock();
+        let next = queue
+            .iter()
+            .enumerate()
+            .max_by_key(|(_, job)| (job.record.priority, std::cmp::Reverse(job.number)));
+        let next = next.map(|(at, _)| at)?;
+        Some(queue.remove(next))
+    }
+
+    /// Who it is, as jobs remember it.
+    pub(crate) fn identity(&self) -> String {
+        let drive = &self.known.lock().drive;
+        match drive.product.is_empty() {
+            true => String::new(), // not identified yet
+            false => crate::errors::identity_of(&drive.vendor, &drive.product, &drive.serial),
+        }
     }
 
     fn send(&self, command: Command) -> Result<(), Refusal> {
@@ -340,6 +424,15 @@ impl Drive {
 
     fn serve(&self, serving: bool) {
         self.serving.store(serving, Ordering::Release);
+    }
+
+    /// Whether a disc is in it, as it last said.
+    fn is_ready(&self) -> bool {
+        self.known.lock().drive.state.number == DriveState::Ready.number()
+    }
+
+    fn yield_to_others(&self, yielding: bool) {
+        self.yielding.store(yielding, Ordering::Release);
     }
 
     fn busy(&self) -> Busy<'_> {

@@ -1,13 +1,12 @@
 //! A drive's thread: it alone speaks with the drive.
 
-use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::Duration;
 
-use wire::{Failure, JobSummary, Outcome};
+use wire::{Failure, Outcome, Phase};
 
 use super::device::{Device, Way};
 use super::{Drive, Ticket};
@@ -19,14 +18,15 @@ use crate::shared::Shared;
 /// Time after which a drive that did not tell who it is is asked again.
 const ASK_AGAIN: Duration = Duration::from_secs(5);
 
+/// Time between two looks for another disc.
+const NEXT_DISC: Duration = Duration::from_millis(500);
+
 /// What a drive's thread is asked to do.
 pub(super) enum Command {
     /// Something short, unless whoever asked has given up.
     Work(Arc<Ticket>, Box<dyn FnOnce(&mut Worker) + Send>),
     /// Blocks for a reader.
     Read(Blocks),
-    /// Something long.
-    Job(Arc<Job>),
     /// Look whether there is something else to do now.
     Wake,
     /// End.
@@ -49,21 +49,17 @@ pub(crate) struct Worker {
     way: Way,
     device: Option<Device>,
     commands: Receiver<Command>,
-    /// Jobs that came while another one let reads through.
-    waiting: VecDeque<Arc<Job>>,
     stopping: bool,
 }
 
 impl Worker {
     pub(super) fn new(shared: Arc<Shared>, drive: Arc<Drive>, way: Way, commands: Receiver<Command>) -> Self {
-        let waiting = VecDeque::new();
         Self {
             shared,
             drive,
             way,
             device: None,
             commands,
-            waiting,
             stopping: false,
         }
     }
@@ -75,44 +71,73 @@ impl Worker {
             self.shared.event(&event);
         }
         while !self.stopping {
-            let command = match self.waiting.pop_front() {
-                Some(job) => Ok(Command::Job(job)),
-                None => self.commands.recv_timeout(ASK_AGAIN),
-            };
-            match command {
-                Ok(Command::Work(ticket, work)) if ticket.take() => self.guarded(work),
-                Ok(Command::Work(..) | Command::Wake) => {}
-                Ok(Command::Read(blocks)) => self.read(blocks),
-                Ok(Command::Job(job)) => self.job(&job),
-                Ok(Command::Stop) | Err(RecvTimeoutError::Disconnected) => self.stopping = true,
+            if !self.shared.is_stopping()
+                && let Some(job) = self.drive.next_job()
+            {
+                self.job(&job);
+                continue;
+            }
+            match self.commands.recv_timeout(ASK_AGAIN) {
                 Err(RecvTimeoutError::Timeout) if self.device.is_none() => drop(self.meet()),
-                Err(RecvTimeoutError::Timeout) => {}
+                command => self.obey(command),
             }
         }
         self.drain();
     }
 
+    fn obey(&mut self, command: Result<Command, RecvTimeoutError>) {
+        match command {
+            Ok(Command::Work(ticket, work)) if ticket.take() => self.guarded(work),
+            Ok(Command::Work(..) | Command::Wake) => {}
+            Ok(Command::Read(blocks)) => self.read(blocks),
+            Ok(Command::Stop) | Err(RecvTimeoutError::Disconnected) => self.stopping = true,
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+    }
+
     /// Jobs that were never begun are over, so that nobody waits for them.
     fn drain(&mut self) {
         self.drive.close();
-        let mut jobs: Vec<_> = self.waiting.drain(..).collect();
-        while let Ok(command) = self.commands.try_recv() {
-            if let Command::Job(job) = command {
-                jobs.push(job);
+        while let Some(job) = self.drive.next_job() {
+            let (outcome, failure) = match self.shared.is_stopping() {
+                true => (Outcome::Interrupted, errors::interrupted(job.number)),
+                false => (Outcome::Failed, Refusal::DriveSilent(self.drive.number).into()),
+            };
+            jobs::abandon(&self.shared, &job, outcome, failure);
+        }
+    }
+
+    /// Waits until a blank disc is in the drive: one with something on it is put out first. Everybody may use the
+    /// drive meanwhile.
+    pub(crate) fn await_blank(&mut self, job: &Arc<Job>) -> Result<(), Failure> {
+        if self.device()?.is_blank() {
+            return Ok(());
+        }
+        let device = self.device()?;
+        device.forget_disc();
+        if let Err(error) = device.drive().eject() {
+            job.note(format!("the tray does not open: {error}"));
+        }
+        job.begin(Phase::AwaitingDisc, 0);
+        let drive = self.drive.clone();
+        drive.yield_to_others(true);
+        let waited = loop {
+            let command = self.commands.recv_timeout(NEXT_DISC);
+            self.obey(command);
+            if job.is_cancelled() {
+                break Err(errors::cancelled(job.number));
             }
-        }
-        for job in jobs {
-            let failure = match self.shared.is_stopping() {
-                true => errors::interrupted(job.number),
-                false => Refusal::DriveSilent(self.drive.number).into(),
-            };
-            let outcome = if self.shared.is_stopping() {
-                Outcome::Interrupted
-            } else {
-                Outcome::Failed
-            };
-            jobs::finish(&self.shared, &job, outcome, JobSummary::default(), Some(failure));
-        }
+            if self.stopping || self.shared.is_stopping() {
+                break Err(errors::interrupted(job.number));
+            }
+            self.refresh();
+            if self.drive.is_ready() && self.device.as_mut().is_some_and(Device::is_blank) {
+                break Ok(());
+            }
+        };
+        drive.yield_to_others(false);
+        job.begin(Phase::Preparing, 0);
+        waited
     }
 
     /// The drive, once it has told who it is.
@@ -164,19 +189,20 @@ impl Worker {
     }
 
     fn job(&mut self, job: &Arc<Job>) {
-        if self.shared.is_stopping() {
-            self.waiting.push_back(job.clone());
-            self.stopping = true;
-            return;
-        }
         self.drive.begin_job(job.number);
-        if catch_unwind(AssertUnwindSafe(|| jobs::work_off(self, job))).is_err() {
+        let worked = catch_unwind(AssertUnwindSafe(|| jobs::work_off(self, job)));
+        if worked.is_err() {
             self.device = None;
-            let failure = errors::internal("the job panicked");
-            jobs::abandon(&self.shared, job, failure);
         }
-        self.drive.end_job();
         self.refresh();
+        self.drive.end_job();
+        match worked {
+            Ok(worked) => worked.conclude(&self.shared, job),
+            Err(_) => {
+                let failure = errors::internal("the job panicked");
+                jobs::abandon(&self.shared, job, Outcome::Failed, failure);
+            }
+        }
     }
 
     fn read(&mut self, blocks: Blocks) {
@@ -206,7 +232,6 @@ impl Worker {
         while !ended.load(Ordering::Acquire) {
             match self.commands.recv() {
                 Ok(Command::Read(blocks)) => self.read(blocks),
-                Ok(Command::Job(job)) => self.waiting.push_back(job),
                 Ok(Command::Stop) | Err(_) => self.stopping = true,
                 Ok(Command::Work(..) | Command::Wake) => {} // who asked hears that the drive is busy
             }

@@ -4,26 +4,43 @@ mod ahead;
 mod burn;
 mod clusters;
 mod content;
+mod copy;
+mod ending;
+mod image;
+mod merge;
+mod read_back;
+mod resume;
+mod through;
+mod treat;
 mod verify;
+mod write;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use wire::{Failure, JobEnded, JobProgress, JobSummary, Label, Outcome, Phase};
+use wire::{Failure, JobEnded, JobProgress, JobSummary, Label, LogLine, Outcome, Phase};
 
-use crate::catalog::{Ending, EventRecord, JobRecord, Order, Severity};
+use crate::catalog::{JobRecord, LogRecord, Order};
 use crate::clock;
 use crate::data::Data;
 use crate::drives::{Device, Drive, Worker};
+use crate::errors;
 use crate::shared::Shared;
 use crate::sync::Locked;
+
+use ending::conclude;
+pub(crate) use ending::{Group, abandon, cancel_waiting};
 
 /// Time between two progress reports.
 const REPORT: Duration = Duration::from_millis(250);
 
 /// [`JobProgress::buffer`] when the drive does not tell.
 const BUFFER_UNKNOWN: u8 = 255;
+
+/// Lines of a job's log: the first half stays, of the rest the newest.
+const LINES_MAX: usize = 200;
 
 /// The jobs that wait or work.
 #[derive(Default)]
@@ -52,7 +69,12 @@ impl Jobs {
 pub(crate) struct Job {
     pub number: u64,
     pub record: JobRecord,
+    /// The jobs that burn the same tree together with it.
+    pub group: Arc<Group>,
     state: Locked<State>,
+    cancelled: AtomicBool,
+    /// A drive has it, or it is over: it is given to one once.
+    given: AtomicBool,
 }
 
 struct State {
@@ -60,6 +82,7 @@ struct State {
     ended: Option<JobEnded>,
     /// When the last report was, and how much was done then: for the rate.
     reported: (Instant, u64),
+    log: Vec<LogLine>,
 }
 
 /// What a follower learns.
@@ -69,7 +92,7 @@ pub(crate) enum News {
 }
 
 impl Job {
-    pub(crate) fn new(number: u64, record: JobRecord) -> Self {
+    pub(crate) fn new(number: u64, record: JobRecord, group: Arc<Group>) -> Self {
         let progress = JobProgress {
             job: number,
             phase: Phase::Queued.label(),
@@ -82,11 +105,15 @@ impl Job {
             progress,
             ended: None,
             reported: (Instant::now(), 0),
+            log: Vec::new(),
         };
         Self {
             number,
             record,
+            group,
             state: Locked::new(state),
+            cancelled: AtomicBool::new(false),
+            given: AtomicBool::new(false),
         }
     }
 
@@ -95,8 +122,50 @@ impl Job {
         self.state.lock().progress.phase.clone()
     }
 
+    /// Takes the right to give it to a drive; false when somebody has it.
+    pub(crate) fn take(&self) -> bool {
+        !self.given.swap(true, Ordering::AcqRel)
+    }
+
+    /// It ends as soon as its disc is left in order.
+    pub(crate) fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Release);
+        self.note("somebody cancels it");
+    }
+
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Acquire)
+    }
+
+    /// Ends the work of a job that was cancelled.
+    fn go_on(&self) -> Result<(), Failure> {
+        match self.is_cancelled() {
+            true => Err(errors::cancelled(self.number)),
+            false => Ok(()),
+        }
+    }
+
+    /// Adds a line to its log.
+    pub(crate) fn note(&self, text: impl Into<String>) {
+        let line = LogLine {
+            at: clock::now(),
+            text: errors::bounded(text.into()),
+        };
+        let log = &mut self.state.lock().log;
+        if log.len() >= LINES_MAX {
+            log.remove(LINES_MAX / 2);
+        }
+        log.push(line);
+    }
+
+    /// What it noted so far.
+    pub(crate) fn log(&self) -> LogRecord {
+        LogRecord(self.state.lock().log.clone())
+    }
+
     /// Begins a phase of so many bytes, 0 when unknown.
-    fn begin(&self, phase: Phase, total: u64) {
+    pub(crate) fn begin(&self, phase: Phase, total: u64) {
+        self.note(phase.text());
         self.state.change(|state| {
             state.progress = JobProgress {
                 phase: phase.label(),
@@ -115,7 +184,7 @@ impl Job {
     }
 
     /// As [`Self::done`], when the phase's bytes became known only later.
-    fn advance(&self, done: u64, total: Option<u64>) {
+    pub(crate) fn advance(&self, done: u64, total: Option<u64>) {
         let state = self.state.lock();
         let (at, before) = state.reported;
         let passed = at.elapsed();
@@ -130,6 +199,13 @@ impl Job {
             state.progress.total = total.unwrap_or(state.progress.total);
             state.reported = (Instant::now(), done);
         });
+    }
+
+    /// The drive told how far its own work is, in parts of 65536.
+    pub(crate) fn drive_progress(&self, progress: u16) {
+        if self.phase().number == Phase::Treating.number() {
+            self.advance(u64::from(progress), Some(1 << 16));
+        }
     }
 
     /// The drive told how full its buffer is, in percent.
@@ -147,117 +223,94 @@ impl Job {
             None => Some(News::Progress(state.progress.clone())),
         }
     }
+
+    /// Tells the followers that it is over.
+    fn announce(&self, outcome: Outcome, summary: JobSummary, failure: Option<Failure>) {
+        let ended = JobEnded {
+            job: self.number,
+            outcome: outcome.label(),
+            summary,
+            failure,
+        };
+        self.state.change(|state| {
+            state.progress.phase = Phase::Ended.label();
+            state.ended = Some(ended);
+        });
+    }
 }
 
 /// What a job works with.
+#[derive(Clone, Copy)]
 struct Task<'a> {
     data: &'a Data,
     job: &'a Arc<Job>,
 }
 
-/// Works a job off on its drive's thread, and records its end; the followers hear of it last.
-pub(crate) fn work_off(worker: &mut Worker, job: &Arc<Job>) {
-    let shared = worker.shared.clone();
-    let (outcome, summary, failure) = match shared.data() {
-        Err(refusal) => (Outcome::Failed, JobSummary::default(), Some(refusal.into())),
-        Ok(data) => {
-            job.begin(Phase::Preparing, 0);
-            let task = Task { data: &data, job };
-            let mut summary = JobSummary {
-                disc_id: job.record.disc,
-                ..JobSummary::default()
-            };
-            let worked = match &job.record.order {
-                Order::Burn {
-                    tree,
-                    label,
-                    finalise,
-                } => burn::work(&task, worker, &mut summary, *tree, label, *finalise),
-                Order::Verify => verify::work(&task, worker, &mut summary),
-            };
-            match worked {
-                Ok(outcome) => (outcome, summary, None),
-                Err(failure) => {
-                    give_back(&data, job);
-                    (Outcome::Failed, summary, Some(failure))
-                }
-            }
-        }
-    };
-    finish(&shared, job, outcome, summary, failure);
+/// How the work on a job ended: well in this way, or not, and perhaps in a way other than failed.
+struct Failed {
+    outcome: Outcome,
+    failure: Failure,
 }
 
-/// A burn that failed takes nothing away: its tree can be burned again.
-fn give_back(data: &Data, job: &Job) {
-    let Order::Burn { tree, .. } = job.record.order else {
-        return;
-    };
-    let thawed = data.staging.thaw(tree, job.number);
-    if let Err(refusal) = thawed.and_then(|()| data.staging.remove_job(job.number)) {
-        eprintln!(
-            "jobs: error: tree {tree} stays in jobs/{} until the next start: {refusal}",
-            job.number
-        );
+impl<E: Into<Failure>> From<E> for Failed {
+    fn from(error: E) -> Self {
+        let failure = error.into();
+        let outcome = match failure.is(wire::FailureCode::Cancelled) {
+            true => Outcome::Cancelled,
+            false => Outcome::Failed,
+        };
+        Self { outcome, failure }
     }
 }
 
-/// Ends a job for all: in the catalog, unless its own end is there already, then for its followers.
-pub(crate) fn finish(
-    shared: &Shared,
-    job: &Arc<Job>,
+/// What the work on a job came to.
+pub(crate) struct Worked {
     outcome: Outcome,
     summary: JobSummary,
     failure: Option<Failure>,
-) {
-    if outcome != Outcome::Archived
-        && let Ok(data) = shared.data()
-    {
-        let ending = ending(outcome, &summary, failure.clone());
-        let event = event(job.number, outcome, failure.as_ref());
-        if let Err(error) = data.catalog.end_job(job.number, &ending, &event) {
-            eprintln!(
-                "jobs: error: the end of job {} is not in the catalog: {error}",
-                job.number
-            );
-        }
+}
+
+impl Worked {
+    /// Records the end, and tells the followers. The drive is free by then: whoever hears of it may use it.
+    pub(crate) fn conclude(self, shared: &Shared, job: &Arc<Job>) {
+        conclude(shared, job, self.outcome, self.summary, self.failure);
     }
-    let ended = JobEnded {
-        job: job.number,
-        outcome: outcome.label(),
+}
+
+/// Works a job off on its drive's thread.
+pub(crate) fn work_off(worker: &mut Worker, job: &Arc<Job>) -> Worked {
+    let shared = worker.shared.clone();
+    let mut summary = JobSummary {
+        disc_id: job.record.disc,
+        ..JobSummary::default()
+    };
+    let worked = shared.data().map_err(Failed::from).and_then(|data| {
+        job.begin(Phase::Preparing, 0);
+        job.go_on()?;
+        work(&Task { data: &data, job }, worker, &mut summary)
+    });
+    let (outcome, failure) = match worked {
+        Ok(outcome) => (outcome, None),
+        Err(failed) => (failed.outcome, Some(failed.failure)),
+    };
+    Worked {
+        outcome,
         summary,
         failure,
-    };
-    job.state.change(|state| {
-        state.progress.phase = Phase::Ended.label();
-        state.ended = Some(ended);
-    });
-    shared.jobs.remove(job.number);
-}
-
-/// Ends a job whose work panicked.
-pub(crate) fn abandon(shared: &Shared, job: &Arc<Job>, failure: Failure) {
-    if let Ok(data) = shared.data() {
-        give_back(&data, job);
-    }
-    finish(shared, job, Outcome::Failed, JobSummary::default(), Some(failure));
-}
-
-fn ending(outcome: Outcome, summary: &JobSummary, failure: Option<Failure>) -> Ending {
-    Ending {
-        outcome: outcome.number(),
-        summary: summary.clone(),
-        failure,
-        at: clock::now(),
     }
 }
 
-fn event(job: u64, outcome: Outcome, failure: Option<&Failure>) -> EventRecord {
-    match failure {
-        None => EventRecord::note("jobs", format!("job {job}: {outcome}")),
-        Some(failure) => {
-            let mut event = EventRecord::failure("jobs", Severity::Error, failure);
-            event.what = format!("job {job} {outcome}: {}", failure.what);
-            event
-        }
+fn work(task: &Task<'_>, worker: &mut Worker, summary: &mut JobSummary) -> Result<Outcome, Failed> {
+    match &task.job.record.order {
+        Order::Record(recording) => burn::work(task, worker, summary, recording),
+        Order::Burn { .. } => Err(errors::interrupted(task.job.number).into()), // never begun by this version
+        Order::Verify => verify::work(task, worker, summary),
+        Order::Scrub { speed } => verify::scrub(task, worker, summary, *speed),
+        Order::Copy {
+            image,
+            session,
+            speed,
+        } => copy::work(task, worker, summary, *image, *session, *speed),
+        Order::Treat(treatment) => treat::work(task, worker, summary, *treatment),
     }
 }

@@ -1,220 +1,314 @@
 //! Compares a whole disc with what is known of it, or says that nothing is.
 //!
-//! - A disc this box burned is compared cluster by cluster with the digests of its burn.
+//! - Sessions this box burned are compared cluster by cluster with the digests of their burn.
 //! - Any other disc with `.spindle/SHA256SUMS` is compared file by file by a reader.
-//! - A disc without either is read to its end, and the job fails all the same: that all blocks can be read
-//!   does not show that they hold what was once written, and "verified" is said for no less.
+//! - What has neither is read to its end. "Verified" is said for no less than a comparison: such a disc fails a
+//!   verification, and a scrub calls it readable.
+//!
+//! A scrub goes on behind what is bad, and keeps a map of the regions in the catalog.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use mmc::{DiscStatus, Reload};
+use mmc::DiscStatus;
 use seam::reader::{FromReader, ToReader};
-use wire::{Failure, FailureCode, JobSummary, Outcome, Phase};
+use wire::{Failure, FailureCode, JobSummary, Outcome, Phase, Region};
 
-use super::burn::{milliseconds, read_back};
-use super::{Device, Drive, Task, Worker};
-use crate::catalog::DiscRecord;
+use super::burn::foreign_session;
+use super::clusters::Kept;
+use super::read_back::{Look, defeat_cache, milliseconds};
+use super::{Failed, Task, Worker, through};
+use crate::catalog::{DiscRecord, MapRecord, random};
+use crate::drives::Seen;
 use crate::errors::{self, Refusal};
-use crate::readers::Reader;
 
-/// No reader's check takes longer, whatever it says: the largest disc is read in a few hours.
-const LONGEST: Duration = Duration::from_secs(36 * 3600);
+/// Blocks in a cluster of a disc that was not burned here.
+const CLUSTER: u32 = 32;
 
-/// Tells the drive's thread, whatever happens, that it need not serve the check any more.
-struct Over<'a> {
-    ended: &'a AtomicBool,
-    drive: &'a Drive,
-}
-
-impl Drop for Over<'_> {
-    fn drop(&mut self) {
-        self.ended.store(true, Ordering::Release);
-        self.drive.wake();
-    }
+/// What a look at all sessions came to.
+#[derive(Default)]
+struct Sum {
+    regions: Vec<Region>,
+    /// Sessions compared with digests, and others.
+    compared: usize,
+    only_read: usize,
+    read: u64,
+    bad: u64,
+    different: Option<Failure>,
 }
 
 pub(super) fn work(
     task: &Task<'_>,
     worker: &mut Worker,
     summary: &mut JobSummary,
-) -> Result<Outcome, Failure> {
-    let device = worker.device()?;
-    let disc = device.drive().disc().map_err(|error| errors::drive(&error))?;
-    if disc.status == DiscStatus::Blank || disc.readable == 0 {
-        return Err(Refusal::Blank.into());
-    }
-    device.drive().host().follow(task.job);
-    let seen = device.look(Some(task.data))?;
-    if let Some((id, record)) = &seen.known {
+) -> Result<Outcome, Failed> {
+    let seen = look(task, worker)?;
+    let begun = Instant::now();
+    if let Some((id, record)) = &seen.known
+        && record
+            .sessions
+            .iter()
+            .any(|session| has_digests(task, session.job))
+    {
         summary.disc_id = *id;
-        if compare_clusters(task, device, summary, record)? {
-            task.data
-                .catalog
-                .disc_verified(*id, crate::clock::now().seconds)?;
-            device.forget_disc();
-            return Ok(Outcome::Verified);
+        let sum = all_sessions(task, worker, summary, &record.sessions, false)?;
+        summary.verify_time = milliseconds(begun);
+        keep_map(task, *id, sum.regions)?;
+        if sum.only_read > 0 {
+            return Ok(mixed(summary, sum.only_read));
         }
+        let now = crate::clock::now().seconds;
+        task.data.catalog.disc_verified(*id, now)?;
+        worker.device()?.forget_disc();
+        return Ok(Outcome::Verified);
     }
     task.job.begin(Phase::Verifying, 0);
-    let begun = Instant::now();
-    let region = 0..disc.readable;
-    let defeat = device.drive().reader().defeat_cache(region, Reload::Allowed);
-    summary
-        .remarks
-        .push(errors::defeat(defeat.map_err(|error| errors::drive(&error))?));
-    let outcome = check_files(task, worker, summary)?;
-    let outcome = match outcome {
+    let readable = seen.readable;
+    defeat_cache(task, worker.device()?, 0..readable, summary)?;
+    let outcome = match check_files(task, worker, summary)? {
         Some(outcome) => Ok(outcome),
         None => {
-            read_all(task, worker.device()?, disc.readable, summary)?;
-            Err(errors::nothing_to_compare())
+            let sessions: Vec<_> = seen.disc.sessions.iter().map(foreign_session).collect();
+            let sum = all_sessions(task, worker, summary, &sessions, true)?;
+            lost_blocks(&sum)?;
+            Err(errors::nothing_to_compare().into())
         }
     };
     summary.verify_time = milliseconds(begun);
     outcome
 }
 
-/// Compares with the digests of the burn; false when they are not kept here any more.
-fn compare_clusters(
+/// Reads everything, whatever is bad, and remembers how it read.
+pub(super) fn scrub(
     task: &Task<'_>,
-    device: &mut Device,
+    worker: &mut Worker,
     summary: &mut JobSummary,
-    record: &DiscRecord,
-) -> Result<bool, Failure> {
-    let mut compared = false;
-    for session in &record.sessions {
-        let journal = task.data.staging.job(session.job)?;
-        if super::clusters::Kept::open(&journal).is_none() {
-            return Ok(false);
+    speed: u32,
+) -> Result<Outcome, Failed> {
+    let seen = look(task, worker)?;
+    if speed > 0
+        && let Err(failure) = worker.device()?.set_speeds(0, speed)
+    {
+        summary
+            .remarks
+            .push(format!("the speed asked for was not taken: {}", failure.what));
+    }
+    let begun = Instant::now();
+    let (id, record) = match seen.known.clone() {
+        Some(known) => known,
+        None => remember_foreign(task, worker, &seen)?,
+    };
+    summary.disc_id = id;
+    defeat_cache(task, worker.device()?, 0..seen.readable, summary)?;
+    let mut sum = all_sessions(task, worker, summary, &record.sessions, true)?;
+    keep_map(task, id, std::mem::take(&mut sum.regions))?;
+    summary.verify_time = milliseconds(begun);
+    if let Some(failure) = sum.different.take() {
+        return Err(failure.into());
+    }
+    lost_blocks(&sum)?;
+    if sum.only_read == 0 {
+        let now = crate::clock::now().seconds;
+        task.data.catalog.disc_verified(id, now)?;
+        worker.device()?.forget_disc();
+        return Ok(Outcome::Verified);
+    }
+    if sum.compared > 0 {
+        return Ok(mixed(summary, sum.only_read));
+    }
+    task.job.begin(Phase::Verifying, 0);
+    match check_files(task, worker, summary) {
+        Ok(Some(outcome)) => Ok(outcome),
+        Ok(None) => Ok(Outcome::Readable),
+        // A disc without a file system is none of ours, and can be read all the same.
+        Err(failure) if failure.is(FailureCode::ReadFailed) => {
+            summary.remarks.push(failure.what);
+            Ok(Outcome::Readable)
         }
-        let address =
-            |block: u64| u32::try_from(block).map_err(|_| errors::internal("a session without end"));
+        Err(failure) => Err(failure.into()),
+    }
+}
+
+fn look(task: &Task<'_>, worker: &mut Worker) -> Result<Seen, Failure> {
+    let device = worker.device()?;
+    let disc = device.drive().disc().map_err(|error| errors::drive(&error))?;
+    if disc.status == DiscStatus::Blank || disc.readable == 0 {
+        return Err(Refusal::Blank.into());
+    }
+    device.drive().host().follow(task.job);
+    device.look(Some(task.data))
+}
+
+/// Our own digests say that the newer sessions are as burned; what others wrote can only be read.
+fn mixed(summary: &mut JobSummary, only_read: usize) -> Outcome {
+    summary.remarks.push(format!(
+        "{only_read} sessions have no digests here: they were read, the others compared"
+    ));
+    Outcome::Readable
+}
+
+fn has_digests(task: &Task<'_>, job: u64) -> bool {
+    job != 0
+        && task
+            .data
+            .staging
+            .job(job)
+            .is_ok_and(|directory| Kept::open(&directory).is_some())
+}
+
+/// Looks over sessions, each with its digests where they are kept here.
+fn all_sessions(
+    task: &Task<'_>,
+    worker: &mut Worker,
+    summary: &mut JobSummary,
+    sessions: &[crate::catalog::SessionRecord],
+    to_the_end: bool,
+) -> Result<Sum, Failure> {
+    let device = worker.device()?;
+    let layout = device.drive().layout().map_err(|error| errors::drive(&error))?;
+    let address = |block: u64| u32::try_from(block).map_err(|_| errors::internal("a session without end"));
+    let total: u64 = sessions.iter().map(|session| session.blocks).sum();
+    task.job.begin(Phase::Verifying, total * wire::BLOCK_SIZE);
+    let mut sum = Sum::default();
+    let mut done = 0;
+    summary.blocks = 0;
+    for session in sessions {
+        let kept = match session.job {
+            0 => None,
+            job => Kept::open(&task.data.staging.job(job)?),
+        };
         let (start, blocks) = (address(session.start)?, address(session.blocks)?);
-        read_back(task, device, &journal, start, blocks, session.cluster, summary)?;
-        if summary.digest != session.digest {
+        let end = start
+            .checked_add(blocks)
+            .ok_or_else(|| errors::internal("a session without end"))?;
+        let last = layout
+            .tracks
+            .iter()
+            .filter(|track| (start..end).contains(&track.start))
+            .max_by_key(|track| track.start);
+        let known = kept.is_some();
+        let look = Look {
+            range: start..end,
+            cluster: if known { session.cluster } else { CLUSTER },
+            tail: if known {
+                0
+            } else {
+                last.map_or(0, |track| track.tail)
+            },
+            to_the_end,
+        };
+        if !to_the_end {
+            defeat_cache(task, device, start..end, summary)?;
+        }
+        let found = look.over(task, device, kept, done)?;
+        done += session.blocks * wire::BLOCK_SIZE;
+        if known && found.bad == 0 && found.different.is_none() && found.digest != session.digest {
             return Err(errors::internal(
                 "a job's list of digests is not the one the catalog knows",
             ));
         }
-        compared = true;
+        match known {
+            true => sum.compared += 1,
+            false => sum.only_read += 1,
+        }
+        sum.read += found.read;
+        sum.bad += found.bad;
+        sum.different = sum.different.or(found.different);
+        sum.regions.extend(found.regions);
         summary.session = session.session;
         summary.start = session.start;
-        summary.blocks = summary.blocks.saturating_add(session.blocks);
-        summary.files = session.files;
-        summary.bytes = session.bytes;
+        summary.blocks = summary.blocks.saturating_add(found.read);
+        (summary.files, summary.bytes) = (session.files, session.bytes);
+        summary.digest = found.digest;
+        if found.retried > 0 {
+            summary
+                .remarks
+                .push(format!("{} reads had to be repeated", found.retried));
+        }
     }
-    Ok(compared)
+    if sum.only_read > 0 || sum.bad > 0 {
+        let all = sum.read + sum.bad;
+        summary
+            .remarks
+            .push(format!("{} of {all} blocks can be read", sum.read));
+    }
+    Ok(sum)
 }
 
-/// Has a reader compare the files, while this thread serves its blocks; `None` when the disc has no digests.
+fn lost_blocks(sum: &Sum) -> Result<(), Failure> {
+    match sum.bad {
+        0 => Ok(()),
+        lost => Err(errors::lost_blocks(lost, sum.read + lost)),
+    }
+}
+
+fn keep_map(task: &Task<'_>, id: [u8; 16], regions: Vec<Region>) -> Result<(), Failure> {
+    let at = crate::clock::now().seconds;
+    Ok(task.data.catalog.set_map(id, &MapRecord { at, regions })?)
+}
+
+/// Enters a disc of others into the catalog with what is known of it.
+pub(super) fn remember_foreign(
+    task: &Task<'_>,
+    worker: &mut Worker,
+    seen: &Seen,
+) -> Result<([u8; 16], DiscRecord), Failure> {
+    let label = through::reader(task, worker, None, |reader, _| Ok(reader.label().to_owned()));
+    let mut id = [0; 16];
+    random(&mut id)?;
+    let record = DiscRecord {
+        label: label.unwrap_or_default(),
+        profile: seen.disc.media.number,
+        media_id: seen.disc.media_id.clone(),
+        created: crate::clock::now(),
+        sessions: seen.disc.sessions.iter().map(foreign_session).collect(),
+        verified: 0,
+    };
+    let device = worker.device()?;
+    if let Ok(fingerprint) = device.fingerprint(seen.session_start) {
+        task.data.catalog.remember_disc(id, &record, fingerprint)?;
+        device.forget_disc();
+    }
+    Ok((id, record))
+}
+
+/// Has a reader compare the files; `None` when the disc has no digests.
 fn check_files(
     task: &Task<'_>,
     worker: &mut Worker,
     summary: &mut JobSummary,
 ) -> Result<Option<Outcome>, Failure> {
-    let drive = worker.drive.clone();
-    let seen = worker.device()?.look(Some(task.data))?;
-    let ended = AtomicBool::new(false);
-    let shared = worker.shared.clone();
     let job = task.job.clone();
-    std::thread::scope(|scope| {
-        let check = || {
-            let _over = Over {
-                ended: &ended,
-                drive: &drive,
-            };
-            let begun = Instant::now();
-            let too_long = || begun.elapsed() > LONGEST;
-            let reader = Reader::start(&shared, &drive, &seen, &too_long)?;
-            reader.ask(&ToReader::Check, None)?;
-            while !too_long() {
-                match reader.answer(&too_long)? {
-                    FromReader::CheckProgress { bytes, total, .. } => job.advance(bytes, Some(total)),
-                    other => return Ok::<_, Refusal>(other),
-                }
+    let answer = through::reader(task, worker, None, |reader, over| {
+        reader.ask(&ToReader::Check, None)?;
+        while !over() {
+            match reader.answer(over)? {
+                FromReader::CheckProgress { bytes, total, .. } => job.advance(bytes, Some(total)),
+                other => return Ok(other),
             }
-            Err(Refusal::ReaderSilent)
-        };
-        let thread = std::thread::Builder::new().name("check".into());
-        let thread = thread.spawn_scoped(scope, check).map_err(Refusal::NoThread)?;
-        worker.serve_reads(&ended);
-        let answer = thread
-            .join()
-            .map_err(|_| errors::internal("the check panicked"))??;
-        match answer {
-            FromReader::Checked {
-                files,
-                bytes,
-                findings,
-            } => {
-                (summary.files, summary.bytes) = (files, bytes);
-                match &findings[..] {
-                    [] => Ok(Some(Outcome::Verified)),
-                    [first, ..] => {
-                        let count = findings.len();
-                        let failure = errors::files_differ(count, first);
-                        summary
-                            .remarks
-                            .extend(findings.into_iter().take(20).map(errors::bounded));
-                        Err(failure)
-                    }
-                }
-            }
-            FromReader::NoDigests => Ok(None),
-            FromReader::Failed { reason, .. } => Err(Refusal::Unreadable(reason).into()),
-            _ => Err(Refusal::ReaderStrange.into()),
         }
-    })
-}
-
-/// Reads every block and counts those that can be.
-fn read_all(
-    task: &Task<'_>,
-    device: &mut Device,
-    blocks: u32,
-    summary: &mut JobSummary,
-) -> Result<(), Failure> {
-    const COUNT: u32 = 32;
-    let mut buffer = vec![0; 32 * discfs::BLOCK];
-    task.job
-        .begin(Phase::Verifying, u64::from(blocks) * wire::BLOCK_SIZE);
-    let (mut at, mut readable) = (0, 0_u64);
-    let mut reader = device.drive().reader();
-    while at < blocks {
-        let count = COUNT.min(blocks - at);
-        let length = usize::try_from(count).unwrap_or(0) * discfs::BLOCK;
-        let part = buffer
-            .get_mut(..length)
-            .ok_or_else(|| errors::internal("a cluster over its size"))?;
-        match reader.read(at, part) {
-            Ok(()) => readable += u64::from(count),
-            Err(mmc::Error::Unreadable { .. }) => {
-                for (block, part) in (at..).zip(part.chunks_mut(discfs::BLOCK)) {
-                    match reader.read(block, part) {
-                        Ok(()) => readable += 1,
-                        Err(mmc::Error::Unreadable { .. }) => {}
-                        Err(error) => return Err(errors::drive(&error)),
-                    }
+        Err(Refusal::ReaderSilent.into())
+    })?;
+    match answer {
+        FromReader::Checked {
+            files,
+            bytes,
+            findings,
+        } => {
+            (summary.files, summary.bytes) = (files, bytes);
+            match &findings[..] {
+                [] => Ok(Some(Outcome::Verified)),
+                [first, ..] => {
+                    let count = findings.len();
+                    let failure = errors::files_differ(count, first);
+                    summary
+                        .remarks
+                        .extend(findings.into_iter().take(20).map(errors::bounded));
+                    Err(failure)
                 }
             }
-            Err(error) => return Err(errors::drive(&error)),
         }
-        at += count;
-        task.job.done(u64::from(at) * wire::BLOCK_SIZE);
+        FromReader::NoDigests => Ok(None),
+        FromReader::Failed { reason, .. } => Err(Refusal::Unreadable(reason).into()),
+        _ => Err(Refusal::ReaderStrange.into()),
     }
-    summary.blocks = readable;
-    summary
-        .remarks
-        .push(format!("{readable} of {blocks} blocks can be read"));
-    if readable < u64::from(blocks) {
-        let lost = u64::from(blocks) - readable;
-        return Err(Failure::new(
-            FailureCode::ReadFailed,
-            format!("{lost} of {blocks} blocks cannot be read"),
-            "the disc is damaged or dirty",
-            "clean it, try another drive, and copy what can still be read",
-        ));
-    }
-    Ok(())
 }

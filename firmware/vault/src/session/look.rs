@@ -1,9 +1,9 @@
 //! Status, drives, discs, jobs: what can be seen without changing anything.
 
-use wire::{Drives, Failure, FailureCode, Jobs, Label, Outcome, Status};
+use wire::{Drives, Failure, FailureCode, JobLog, Jobs, Label, Outcome, RemoveTree, Reply, Status};
 
 use super::Session;
-use crate::catalog::{JobRecord, Order};
+use crate::catalog::{JobRecord, TreeRecord, TreeState};
 use crate::clock;
 use crate::errors::Refusal;
 use crate::jobs::Job;
@@ -11,6 +11,9 @@ use crate::readers;
 
 /// Jobs in one answer: it has to fit a frame.
 const JOBS_MAX: usize = 400;
+
+/// Discs told of one tree.
+const DISCS_MAX: usize = 100;
 
 /// Disc sessions in one answer.
 const SESSIONS_MAX: usize = 1000;
@@ -72,12 +75,95 @@ impl Session {
         disc.sessions.truncate(SESSIONS_MAX);
         if seen.known.is_none() && seen.readable > 0 {
             // What the disc says of itself is for a reader to read; one without a label is shown all the same.
-            let label = readers::with(&self.shared, &drive, &|| self.is_closed(), |reader| {
+            let label = readers::with(&self.shared, &drive, 0, &|| self.is_closed(), |reader| {
                 Ok(reader.label().to_owned())
             });
             disc.label = label.unwrap_or_default();
         }
         Ok(disc)
+    }
+
+    /// All there is to know of a disc.
+    pub(super) fn disc_report(&self, drive: u32) -> Result<Reply, Failure> {
+        let disc = self.disc(drive)?;
+        let mut report = self.shared.drives.find(drive)?.report()?;
+        report.disc = disc;
+        Ok(Reply::DiscReport(report))
+    }
+
+    /// The trees, newest first, as many as fit a frame.
+    pub(super) fn trees(&self) -> Result<Reply, Failure> {
+        let mut size = 0;
+        let mut trees = self.shared.data()?.catalog.trees()?;
+        trees.reverse();
+        let shown = trees.into_iter().map(|(tree, record)| wire::Tree {
+            tree,
+            state: state_of(&record).label(),
+            created: record.created,
+            files: record.files,
+            bytes: record.bytes,
+            copies: record.wanted,
+            discs: record.discs.into_iter().take(DISCS_MAX).collect(),
+            name: record.name,
+        });
+        let fits = shown.take_while(|tree| {
+            size += 64 + tree.name.len() + 16 * tree.discs.len();
+            size < wire::frame::BODY_MAX
+        });
+        Ok(Reply::Trees(wire::Trees {
+            trees: fits.collect(),
+        }))
+    }
+
+    /// Removes a tree or copy that nobody works with.
+    pub(super) fn remove_tree(&self, request: RemoveTree) -> Result<Reply, Failure> {
+        let RemoveTree { tree, confirmed } = request;
+        let data = self.shared.data()?;
+        let known = data.catalog.tree(tree)?;
+        let record = known.ok_or_else(|| Refusal::NotFound(format!("tree {tree}")))?;
+        let state = match record.state {
+            _ if record.receiving => Some("still being received"),
+            TreeState::Claimed(_) => Some("being burned"),
+            TreeState::Archived(_) => Some("archived"),
+            TreeState::Open | TreeState::Kept | TreeState::Image => None,
+        };
+        if let Some(state) = state {
+            return Err(Refusal::TreeNotOpen { tree, state }.into());
+        }
+        let works = |job: &std::sync::Arc<Job>| job.record.order.tree() == Some(tree);
+        if let Some(job) = self.shared.jobs.active().into_iter().find(works) {
+            return Err(Refusal::JobRuns(job.number).into());
+        }
+        if !confirmed {
+            return Err(Refusal::NotConfirmed.into());
+        }
+        data.catalog.forget_tree(tree)?;
+        data.staging.remove_work_tree(tree)?; // what is left when the power fails now goes at the next start
+        Ok(Reply::Done(()))
+    }
+
+    /// What a job noted so far, as much as fits.
+    pub(super) fn job_log(&self, number: u64) -> Result<Reply, Failure> {
+        let log = match self.shared.jobs.find(number) {
+            Some(job) => job.log(),
+            None => {
+                let data = self.shared.data()?;
+                data.catalog
+                    .job(number)?
+                    .ok_or_else(|| Self::refuse_unknown_job(number))?;
+                data.catalog.log(number)?.unwrap_or_default()
+            }
+        };
+        let mut size = 0;
+        let fits = log.0.iter().rev().take_while(|line| {
+            size += 24 + line.text.len();
+            size < wire::frame::BODY_MAX
+        });
+        let first = log.0.len() - fits.count();
+        Ok(Reply::JobLog(JobLog {
+            job: number,
+            lines: log.0.into_iter().skip(first).collect(),
+        }))
     }
 
     pub(super) fn jobs(&self) -> Result<Jobs, Failure> {
@@ -110,16 +196,26 @@ fn active(job: &Job) -> wire::Job {
 }
 
 fn described(number: u64, record: &JobRecord, state: Label) -> wire::Job {
-    let (kind, tree) = match record.order {
-        Order::Burn { tree, .. } => (Label::new(1, "burn"), tree),
-        Order::Verify => (Label::new(2, "verify"), 0),
-    };
     wire::Job {
         job: number,
-        kind,
+        kind: record.order.kind(),
         state,
         created: record.created,
         drive: record.drive,
-        tree,
+        tree: record.order.tree().unwrap_or(0),
+    }
+}
+
+/// Where a tree is in its life, as clients see it.
+fn state_of(record: &TreeRecord) -> wire::TreeState {
+    use wire::TreeState as Shown;
+    match record.state {
+        _ if record.receiving => Shown::Receiving,
+        TreeState::Open if record.discs.is_empty() => Shown::Received,
+        TreeState::Open => Shown::Burned,
+        TreeState::Claimed(_) => Shown::Burning,
+        TreeState::Archived(_) => Shown::Archived,
+        TreeState::Kept => Shown::CopyOfTree,
+        TreeState::Image => Shown::CopyOfImage,
     }
 }

@@ -1,22 +1,25 @@
 //! A session: one thread that answers one client's requests, in order.
 
+mod admit;
 mod follow;
 mod look;
+mod order;
 mod put;
 mod retrieve;
 
+use std::net::SocketAddr;
 use std::os::fd::BorrowedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
 use rustix::net::Shutdown;
-use seam::session::{self, Opened};
+use seam::session::{self, FromDoor, Opened};
 use seam::{Channel, ChannelError, OpenSession};
-use wire::{Failure, FailureCode, Hello, Reply, Request, Role, VERSION, Welcome};
+use wire::{Failure, FailureCode, Reply, Request, Role};
 
+use crate::access::Standing;
 use crate::errors::Refusal;
-use crate::jobs::Job;
 use crate::shared::Shared;
 use put::Put;
 
@@ -33,6 +36,10 @@ pub(crate) struct Session {
     number: u64,
     /// The caller, for people.
     who: String,
+    /// Where the caller is; `None` at the box itself.
+    peer: Option<SocketAddr>,
+    /// What the caller may be, once the door knows who it is.
+    standing: Option<Result<Standing, Refusal>>,
     role: Option<Role>,
     put: Option<Put>,
     /// Request id of the put that failed last: what its client still sends for it is ignored.
@@ -60,6 +67,8 @@ pub(crate) fn open(shared: &Arc<Shared>, caller: &OpenSession, channel: Channel)
         channel,
         number,
         who,
+        peer: caller.peer,
+        standing: None,
         role: None,
         put: None,
         refused: None,
@@ -105,14 +114,18 @@ impl Session {
             box_id: self.shared.box_id(),
             name: self.shared.name.clone(),
             held: self.shared.hold.by_other_than(self.number),
+            plaintext: self.shared.access.may_speak_clear(self.peer),
+            secret: self.shared.secret(),
         };
         self.channel.send(&opened, &[])?;
         loop {
-            let (id, request) = match session::receive_request(&self.channel) {
+            match session::receive_request(&self.channel) {
                 Err(ChannelError::Closed) => return Ok(()),
-                received => received?,
-            };
-            self.answer(id, request)?;
+                Err(error) => return Err(error),
+                Ok(FromDoor::Request(id, request)) => self.answer(id, request)?,
+                Ok(FromDoor::Caller(caller)) => self.meet(caller),
+                Ok(FromDoor::CodeWanted) => self.tell_code()?,
+            }
         }
     }
 
@@ -148,14 +161,33 @@ impl Session {
             Request::Hello(hello) => self.greet(id, &hello),
             Request::Ping(()) => self.reply(id, Reply::Done(())),
             Request::Status(()) => self.reply(id, Reply::Status(self.status())),
+            Request::Workstations(()) => self.conclude(id, self.workstations()),
+            Request::PairBegin(begin) => self.conclude(id, self.begin_pairing(begin)),
+            Request::Allow(allow) => self.conclude(id, self.allow(&allow)),
+            Request::Revoke(revoke) => self.conclude(id, self.revoke(revoke)),
             Request::Drives(()) => self.reply(id, Reply::Drives(self.drives())),
             Request::Disc(which) => self.conclude(id, self.disc(which.drive).map(Reply::Disc)),
             Request::Eject(which) => self.conclude(id, self.move_tray(which.drive, true)),
             Request::Load(which) => self.conclude(id, self.move_tray(which.drive, false)),
             Request::PowerOff(()) => self.power_off(id),
             Request::PutBegin(begin) => self.begin_put(id, &begin),
-            Request::List(list) => self.list(id, &list),
-            Request::Get(get) => self.get(id, &get),
+            Request::List(list) => self.list(id, &list.into()),
+            Request::Get(get) => self.get(id, &get.into()),
+            Request::Lock(lock) => self.conclude(id, self.lock(lock)),
+            Request::Speeds(which) => self.conclude(id, self.speeds(which.drive)),
+            Request::SetSpeed(speed) => self.conclude(id, self.set_speed(speed)),
+            Request::DiscReport(which) => self.conclude(id, self.disc_report(which.drive)),
+            Request::ListIn(list) => self.list(id, &list),
+            Request::GetIn(get) => self.get(id, &get),
+            Request::Trees(()) => self.conclude(id, self.trees()),
+            Request::RemoveTree(request) => self.conclude(id, self.remove_tree(request)),
+            Request::Record(record) => self.begin_jobs(id, |session| session.order_record(record)),
+            Request::BurnCopy(burn) => self.begin_jobs(id, |session| session.order_burn_copy(burn)),
+            Request::Copy(copy) => self.begin_job(id, |session| session.order_copy(copy)),
+            Request::Scrub(scrub) => self.begin_job(id, |session| session.order_scrub(scrub)),
+            Request::Treat(treat) => self.begin_job(id, |session| session.order_treat(treat)),
+            Request::Cancel(which) => self.conclude(id, self.cancel(which.job)),
+            Request::JobLog(which) => self.conclude(id, self.job_log(which.job)),
             Request::Burn(burn) => self.begin_job(id, |session| session.order_burn(burn)),
             Request::Verify(verify) => self.begin_job(id, |session| session.order_verify(verify.drive)),
             Request::WatchJob(watch) => self.watch(id, watch.job),
@@ -187,41 +219,24 @@ impl Session {
         Ok(())
     }
 
-    fn greet(&mut self, id: u32, hello: &Hello) -> Result<(), ChannelError> {
-        if self.role.is_some() {
-            return self.reply(
-                id,
-                Reply::Failure(Refusal::OutOfOrder("a hello comes once").into()),
-            );
-        }
-        if hello.version != VERSION {
-            return self.reply(id, Reply::Failure(Refusal::BadVersion(hello.version).into()));
-        }
-        // There are no keys yet: who asks for a role has it.
-        let role = Role::from_number(hello.role).unwrap_or(Role::Admin);
-        self.role = Some(role);
-        let program: String = hello
-            .program
-            .chars()
-            .filter(|c| !c.is_control())
-            .take(64)
-            .collect();
-        self.who = format!("{program}, {}", self.who);
-        let by = format!("session {} ({})", self.number, self.who);
-        let (utc_before, utc) = self.shared.meet_clock(hello.utc, role == Role::Admin, &by);
-        let welcome = Welcome {
-            session: self.number,
-            role: role.number(),
-            utc_before,
-            utc,
-        };
-        self.reply(id, Reply::Welcome(welcome))
-    }
-
     fn move_tray(&self, drive: u32, open: bool) -> Result<Reply, Failure> {
         let drive = self.shared.drives.find(drive)?;
         drive.move_tray(open)?;
         Ok(Reply::Done(()))
+    }
+
+    fn lock(&self, lock: wire::Lock) -> Result<Reply, Failure> {
+        self.shared.drives.find(lock.drive)?.lock(lock.locked)?;
+        Ok(Reply::Done(()))
+    }
+
+    fn speeds(&self, drive: u32) -> Result<Reply, Failure> {
+        Ok(Reply::Speeds(self.shared.drives.find(drive)?.speeds()?))
+    }
+
+    fn set_speed(&self, speed: wire::SetSpeed) -> Result<Reply, Failure> {
+        let drive = self.shared.drives.find(speed.drive)?;
+        Ok(Reply::Speeds(drive.set_speeds(speed.write, speed.read)?))
     }
 
     fn power_off(&self, id: u32) -> Result<(), ChannelError> {
@@ -231,17 +246,5 @@ impl Session {
         self.reply(id, Reply::Done(()))?;
         self.shared.services.power_off();
         Ok(())
-    }
-
-    /// Begins a job and follows it for the client.
-    fn begin_job(
-        &self,
-        id: u32,
-        begin: impl FnOnce(&Self) -> Result<Arc<Job>, Failure>,
-    ) -> Result<(), ChannelError> {
-        match begin(self) {
-            Ok(job) => self.follow(id, job),
-            Err(failure) => self.reply(id, Reply::Failure(failure)),
-        }
     }
 }

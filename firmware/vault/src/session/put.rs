@@ -354,6 +354,7 @@ fn reopen(data: &Data, tree: u64) -> Result<u64, Refusal> {
             (TreeState::Open, true) => Err("still being received"),
             (TreeState::Claimed(_), _) => Err("being burned"),
             (TreeState::Archived(_), _) => Err("archived"),
+            (TreeState::Kept | TreeState::Image, _) => Err("a copy of a disc"),
         })?;
     let record = record.ok_or_else(|| Refusal::NotFound(format!("tree {tree}")))?;
     record.map_err(|state| Refusal::TreeNotOpen { tree, state })

@@ -8,7 +8,8 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use seam::ChannelError;
 use seam::reader::{FromReader, ToReader};
 use wire::{
-    ByteString, Entry, EntryKind, Failure, Get, GetEnd, GetFile, List, ListEnd, ListEntries, Reply, Source,
+    ByteString, Entry, EntryKind, Failure, GetEnd, GetFile, GetIn, ListEnd, ListEntries, ListIn, Place,
+    PlaceKind, Reply,
 };
 
 use super::Session;
@@ -43,6 +44,11 @@ fn check_path(path: &ByteString, root: bool) -> Result<(), Refusal> {
     }
 }
 
+/// The drive of a place.
+fn drive_of(place: &Place) -> Result<u32, Refusal> {
+    u32::try_from(place.number).map_err(|_| Refusal::NotFound(format!("drive {}", place.number)))
+}
+
 fn no_entry(path: &ByteString) -> Refusal {
     Refusal::NotFound(format!("entry `{path}`"))
 }
@@ -60,20 +66,25 @@ impl Session {
         self.reply(id, reply).map_err(Stop::Gone)
     }
 
-    pub(super) fn list(&self, id: u32, list: &List) -> Result<(), ChannelError> {
-        let listed = check_path(&list.path, true)
-            .map_err(Stop::from)
-            .and_then(|()| match list.source {
-                Source::Tree(tree) => self.list_tree(id, tree, list),
-                Source::Disc(drive) => self.list_disc(id, drive, list),
-            });
+    pub(super) fn list(&self, id: u32, list: &ListIn) -> Result<(), ChannelError> {
+        let listed = check_path(&list.path, true).map_err(Stop::from).and_then(|()| {
+            match PlaceKind::from_number(list.place.kind) {
+                Some(PlaceKind::Tree) => self.list_tree(id, list.place.number, list),
+                Some(PlaceKind::Disc) => self.list_disc(id, drive_of(&list.place)?, list),
+                _ => Err(Refusal::UnknownPlace(list.place.kind).into()),
+            }
+        });
         self.finish(id, listed)
     }
 
-    fn list_tree(&self, id: u32, tree: u64, list: &List) -> Result<(), Stop> {
+    fn list_tree(&self, id: u32, tree: u64, list: &ListIn) -> Result<(), Stop> {
         let data = self.shared.data()?;
-        if data.catalog.tree(tree)?.is_none() {
-            return Err(Refusal::NotFound(format!("tree {tree}")).into());
+        match data.catalog.tree(tree)? {
+            None => return Err(Refusal::NotFound(format!("tree {tree}")).into()),
+            Some(record) if record.state == TreeState::Image => {
+                return Err(Refusal::IsAnImage(tree).into());
+            }
+            Some(_) => {}
         }
         let path = list.path.as_bytes();
         if !path.is_empty() && data.catalog.entry(tree, path)?.is_none() {
@@ -100,7 +111,7 @@ impl Session {
         }
     }
 
-    fn list_disc(&self, id: u32, drive: u32, list: &List) -> Result<(), Stop> {
+    fn list_disc(&self, id: u32, drive: u32, list: &ListIn) -> Result<(), Stop> {
         let drive = self.shared.drives.find(drive)?;
         let request = ToReader::List {
             path: list.path.as_bytes().to_vec(),
@@ -109,7 +120,7 @@ impl Session {
         let mut count = 0;
         let mut gone = None;
         let given_up = || self.is_closed();
-        let listed = readers::with(&self.shared, &drive, &given_up, |reader| {
+        let listed = readers::with(&self.shared, &drive, list.place.session, &given_up, |reader| {
             reader.ask(&request, None)?;
             loop {
                 match reader
@@ -156,17 +167,19 @@ impl Session {
         }
     }
 
-    pub(super) fn get(&self, id: u32, get: &Get) -> Result<(), ChannelError> {
-        let got = check_path(&get.path, false)
-            .map_err(Stop::from)
-            .and_then(|()| match get.source {
-                Source::Tree(tree) => self.get_from_tree(id, tree, get),
-                Source::Disc(drive) => self.get_from_disc(id, drive, get),
+    pub(super) fn get(&self, id: u32, get: &GetIn) -> Result<(), ChannelError> {
+        let got =
+            check_path(&get.path, false).map_err(Stop::from).and_then(|()| {
+                match PlaceKind::from_number(get.place.kind) {
+                    Some(PlaceKind::Tree) => self.get_from_tree(id, get.place.number, get),
+                    Some(PlaceKind::Disc) => self.get_from_disc(id, drive_of(&get.place)?, get),
+                    _ => Err(Refusal::UnknownPlace(get.place.kind).into()),
+                }
             });
         self.finish(id, got)
     }
 
-    fn get_from_tree(&self, id: u32, tree: u64, get: &Get) -> Result<(), Stop> {
+    fn get_from_tree(&self, id: u32, tree: u64, get: &GetIn) -> Result<(), Stop> {
         let data = self.shared.data()?;
         let record = data
             .catalog
@@ -189,7 +202,10 @@ impl Session {
                     .map_or_else(String::new, |disc| disc.label);
                 return Err(Refusal::TreeOnDisc(tree, disc).into());
             }
-            TreeState::Open => data.staging.work_tree(tree).and_then(|tree| tree.open_file(path)),
+            TreeState::Image => return Err(Refusal::IsAnImage(tree).into()),
+            TreeState::Open | TreeState::Kept => {
+                data.staging.work_tree(tree).and_then(|tree| tree.open_file(path))
+            }
             TreeState::Claimed(job) => match data
                 .staging
                 .frozen_tree(job)
@@ -216,12 +232,16 @@ impl Session {
         self.pass_on(id, Reply::GetEnd(GetEnd { sha256 }))
     }
 
-    fn get_from_disc(&self, id: u32, drive: u32, get: &Get) -> Result<(), Stop> {
+    fn get_from_disc(&self, id: u32, drive: u32, get: &GetIn) -> Result<(), Stop> {
         let drive: Arc<Drive> = self.shared.drives.find(drive)?;
         let mut gone = None;
-        let end = readers::with(&self.shared, &drive, &|| self.is_closed(), |reader| {
-            self.get_through(reader, id, get, &mut gone)
-        })?;
+        let end = readers::with(
+            &self.shared,
+            &drive,
+            get.place.session,
+            &|| self.is_closed(),
+            |reader| self.get_through(reader, id, get, &mut gone),
+        )?;
         match gone {
             Some(error) => Err(Stop::Gone(error)),
             None => self.pass_on(id, Reply::GetEnd(end)),
@@ -233,14 +253,14 @@ impl Session {
         &self,
         reader: &Reader,
         id: u32,
-        get: &Get,
+        get: &GetIn,
         gone: &mut Option<ChannelError>,
     ) -> Result<GetEnd, Refusal> {
         let (read, write) = pipe_with(PipeFlags::CLOEXEC).map_err(|why| Refusal::Storage {
             doing: "making a pipe",
             why,
         })?;
-        let Get { offset, length, .. } = *get;
+        let GetIn { offset, length, .. } = *get;
         let request = ToReader::Get {
             path: get.path.as_bytes().to_vec(),
             offset,

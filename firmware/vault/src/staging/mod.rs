@@ -24,6 +24,9 @@ const DIRECTORY: OFlags = OFlags::RDONLY
 /// Bytes kept for the catalog: 2 %, within these bounds, so that a full partition can still be recorded.
 const RESERVE: std::ops::RangeInclusive<u64> = 4 << 20..=32 << 20;
 
+/// The digests of what a job burned, in its directory.
+pub(crate) const DIGESTS: &str = "clusters";
+
 /// How full the data partition is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Room {
@@ -130,6 +133,12 @@ impl Staging {
         }
     }
 
+    /// Whether a group's tree was moved to it.
+    pub(crate) fn is_frozen(&self, group: u64) -> bool {
+        let flags = rustix::fs::AtFlags::SYMLINK_NOFOLLOW;
+        rustix::fs::statat(&self.jobs, format!("{group}/tree"), flags).is_ok()
+    }
+
     fn sync_moved(&self, job: &OwnedFd) -> Result<(), Refusal> {
         for directory in [job, &self.work, &self.jobs] {
             rustix::fs::fsync(directory).map_err(failed("syncing a move"))?;
@@ -137,9 +146,17 @@ impl Staging {
         Ok(())
     }
 
-    /// Removes what a job without a tree left: a list of digests that says nothing about any disc.
-    pub(crate) fn remove_job(&self, job: u64) -> Result<(), Refusal> {
-        remove_tree(&self.jobs, &job.to_string()).map_err(failed("removing a job's directory"))
+    /// Removes the digests of a job that say nothing about any disc; its directory goes when nothing else is in it.
+    pub(crate) fn remove_digests(&self, job: u64) -> Result<(), Refusal> {
+        use rustix::fs::AtFlags;
+        let list = format!("{job}/{DIGESTS}");
+        for (path, flags) in [(list, AtFlags::empty()), (job.to_string(), AtFlags::REMOVEDIR)] {
+            match rustix::fs::unlinkat(&self.jobs, path, flags) {
+                Ok(()) | Err(Errno::NOENT | Errno::NOTEMPTY) => {}
+                Err(why) => return Err(failed("removing a job's digests")(why)),
+            }
+        }
+        Ok(())
     }
 
     /// Removes a working tree and all that is in it.
