@@ -4,6 +4,8 @@ use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
+use vault::Network;
+
 /// Longest name in bytes: what the protocol's greeting has room for.
 const NAME_MAX: usize = 32;
 
@@ -13,7 +15,7 @@ spindle-box: the firmware of a Spindle network archive, in one executable
 
 Usage:
   spindle-box host --data DIR [--listen ADDRESS:PORT] [--drive DEVICE]...
-                   [--name NAME]
+                   [--name NAME] [--plaintext NETWORK]... [--pair]
   spindle-box --help | --version
 
 As process 1 of a box it starts itself again as the roles net, doors, vault and
@@ -22,13 +24,17 @@ computer instead, with its own network and drives:
 
   --data DIR             where files wait to be burned and the catalog is kept;
                          made if it does not exist (required)
-  --listen ADDRESS:PORT  where clients connect (default 127.0.0.1:2352). Anybody
-                         who reaches it may use it: think before opening it to a
-                         network
+  --listen ADDRESS:PORT  where clients connect (default 127.0.0.1:2352)
   --drive DEVICE         a burner's SCSI generic device, such as /dev/sg0; needs
                          leave to write to it (group cdrom, or root). May be
                          given again for each further drive
   --name NAME            what the archive is called (default: this host's name)
+
+  --plaintext NETWORK    ADDRESS or ADDRESS/BITS whose clients may speak in the
+                         clear, without a key and in any role; may be given
+                         again (default: this computer itself)
+  --pair                 print a code that pairs one workstation; do so once for
+                         each. The first one paired is the administrator
 
 It runs until a client says `poweroff`, or until SIGINT or SIGTERM: then jobs
 that run are finished first; a second signal ends it at once, which loses
@@ -66,6 +72,8 @@ pub(crate) struct Options {
     pub(crate) listen: SocketAddr,
     pub(crate) drives: Vec<PathBuf>,
     pub(crate) name: Option<String>,
+    pub(crate) clear: Vec<Network>,
+    pub(crate) pair: bool,
 }
 
 /// Arguments that make no sense.
@@ -83,6 +91,8 @@ pub(crate) enum ArgumentError {
     Listen(OsString),
     /// --name needs 1 to 32 bytes of text without control characters, not {0:?}
     Name(OsString),
+    /// --plaintext needs a network such as 192.0.2.0/24, not {0:?}
+    Plaintext(OsString),
     /// `host` needs --data DIR
     NoData,
     /// nothing may follow {0:?}
@@ -114,6 +124,7 @@ fn host(mut arguments: impl Iterator<Item = OsString>) -> Result<Command, Argume
     let mut listen = SocketAddr::from((Ipv4Addr::LOCALHOST, wire::PORT));
     let mut drives = Vec::new();
     let mut name = None;
+    let (mut clear, mut pair) = (Vec::new(), false);
     while let Some(option) = arguments.next() {
         let (option, mut inline) = split(&option);
         let mut value = |of| {
@@ -137,6 +148,12 @@ fn host(mut arguments: impl Iterator<Item = OsString>) -> Result<Command, Argume
                 }
                 name = Some(text);
             }
+            Some("--plaintext") => {
+                let text = value("--plaintext")?;
+                let network = text.to_str().and_then(|text| text.parse().ok());
+                clear.push(network.ok_or(ArgumentError::Plaintext(text))?);
+            }
+            Some("--pair") => pair = true,
             Some("--help" | "-h") => return Ok(Command::Help),
             _ => return Err(ArgumentError::UnknownOption(option)),
         }
@@ -146,6 +163,11 @@ fn host(mut arguments: impl Iterator<Item = OsString>) -> Result<Command, Argume
         listen,
         drives,
         name,
+        clear: match clear.as_slice() {
+            [] => Network::LOOPBACK.to_vec(),
+            _ => clear,
+        },
+        pair,
     }))
 }
 
@@ -179,11 +201,16 @@ mod tests {
             (options.data, options.drives, options.name),
             ("/srv/archive".into(), vec![], None)
         );
+        assert_eq!(
+            (options.clear.as_slice(), options.pair),
+            (&Network::LOOPBACK[..], false)
+        );
     }
 
     #[test]
     fn every_option_of_a_host_is_read() {
-        let line = "host --drive /dev/sg0 --data=d --drive=/dev/sg1 --name attic --listen [::1]:7000";
+        let line = "host --drive /dev/sg0 --data=d --drive=/dev/sg1 --name attic --listen [::1]:7000 \
+                    --plaintext 10.1.0.0/16 --pair --plaintext=192.0.2.7";
         assert_eq!(
             parsed(line),
             Ok(Command::Host(Options {
@@ -191,6 +218,8 @@ mod tests {
                 listen: "[::1]:7000".parse().unwrap(),
                 drives: vec!["/dev/sg0".into(), "/dev/sg1".into()],
                 name: Some("attic".into()),
+                clear: vec!["10.1.0.0/16".parse().unwrap(), "192.0.2.7".parse().unwrap()],
+                pair: true,
             }))
         );
     }
@@ -206,6 +235,10 @@ mod tests {
             (
                 "host --data d --listen 2352",
                 ArgumentError::Listen("2352".into()),
+            ),
+            (
+                "host --data d --plaintext lab",
+                ArgumentError::Plaintext("lab".into()),
             ),
             ("host --data d --name=", ArgumentError::Name("".into())),
             (

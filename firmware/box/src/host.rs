@@ -67,6 +67,15 @@ pub(crate) fn run(options: &Options) -> Result<(), HostError> {
         build_floor: 0,
     };
     let vault = Vault::open(config, Arc::new(Host { end: end.clone() }));
+    vault.allow_clear(options.clear.clone());
+    if options.pair {
+        match vault.begin_pairing() {
+            Ok(code) => {
+                eprintln!("to pair a workstation, type there within five minutes: spindle pair {code}")
+            }
+            Err(why) => eprintln!("no workstation can be paired: {why}"),
+        }
+    }
     for (name, drive) in drives {
         eprintln!("drive {name}");
         vault.attach_drive(name, Box::new(mmc::sg::Sg::new(drive)));

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use seam::{Channel, ChannelError, Connection, OpenSession};
 
-use crate::control::{self, refusal::End};
+use crate::control::{self, Ended, refusal::End};
 use crate::stream::split;
 
 /// Enough for the deepest call of a connection: its buffers are on the heap.
@@ -122,7 +122,7 @@ impl<S: Sessions> Doors<S> {
                     door: "control".into(),
                 });
                 let ended = control::serve(read, write, session, &limits);
-                eprintln!("{}: {ended}", connection.peer);
+                tell(connection.peer, &ended);
             });
         } else if let Some(seat) = Seat::take(&self.refused, limits.connections) {
             spawn("refusal", connection.peer, move || {
@@ -130,7 +130,7 @@ impl<S: Sessions> Doors<S> {
                 let (read, write) = split(stream, limits.linger);
                 let why = control::refusal::too_many(limits.connections).end(0);
                 let ended = control::turn_away(read, write, why, &limits);
-                eprintln!("{}: {ended}", connection.peer);
+                tell(connection.peer, &ended);
             });
         } // Nobody is left to tell even that: closing says it.
     }
@@ -140,5 +140,12 @@ fn spawn(name: &str, peer: SocketAddr, body: impl FnOnce() + Send + 'static) {
     let thread = thread::Builder::new().name(name.into()).stack_size(STACK);
     if let Err(error) = thread.spawn(body) {
         eprintln!("{peer}: closed: no thread for it: {error}");
+    }
+}
+
+/// Every end but the one the client chose is worth a line.
+fn tell(peer: SocketAddr, ended: &Ended) {
+    if !matches!(ended, Ended::Closed) {
+        eprintln!("{peer}: {ended}");
     }
 }

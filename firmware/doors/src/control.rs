@@ -1,6 +1,7 @@
 //! The control protocol's server for one connection.
 
 mod frames;
+mod opening;
 mod put;
 pub(crate) mod refusal;
 mod replies;
@@ -16,10 +17,11 @@ use rustix::net::Shutdown;
 use seam::session::{self, Opened};
 use seam::{Channel, ChannelError};
 use wire::frame::DATA;
-use wire::{Answer, CHANNEL_CLEAR, DecodeError, Flags, Greeting, Hello, Request, VERSION};
+use wire::{DecodeError, Flags, Greeting, Hello, Request, VERSION};
 
 use crate::{Half, Limits, ReadHalf};
 use frames::Frames;
+use opening::Halves;
 use put::Put;
 use refusal::End;
 pub use refusal::Refusal;
@@ -40,6 +42,8 @@ pub enum Ended {
     Broken(embedded_io::ErrorKind),
     /// the box closed the connection: {0}
     Refused(Box<Refusal>),
+    /// the client speaks for nobody this box can trust: {0}
+    Unsafe(#[from] noise::Error),
     /// the box has no thread for the connection: {0}
     NoThread(std::io::Error),
 }
@@ -84,7 +88,8 @@ impl<W: Write + Half> Drop for HangUp<'_, W> {
     }
 }
 
-/// Serves one connection to its end; `session` is the door's end of a channel on which the vault will
+/// Serves one connection to its end: greets, shakes hands where the client asks for it, and takes its frames from
+/// then on; `session` is the door's end of a channel on which the vault will
 /// say [`Opened`], or why there is none.
 pub fn serve<R, W>(read: R, write: W, session: Result<Channel, ChannelError>, limits: &Limits) -> Ended
 where
@@ -98,12 +103,12 @@ where
     let Ok((session, opened)) = opened else {
         return turn_away(read, write, Ended::vault_gone(), limits);
     };
-    let busy = if opened.held { Flags::BUSY } else { 0 };
-    let flags = Flags(Flags::PLAINTEXT | busy);
-    let writer = Writer::new(write);
-    writer.greet(&Greeting::new(VERSION, flags, opened.box_id, &opened.name));
-    let mut frames = Frames::new(read, limits.frame);
-    match introduce(&mut frames, limits) {
+    let mut halves = Halves::new(read, write);
+    let greeting = opening::greeting(&opened);
+    halves.greet(&greeting);
+    let agreed = halves.agree(&greeting, &opened, &session, limits);
+    let (mut frames, writer) = halves.split(limits);
+    match agreed.and_then(|answer| opening::hello(&mut frames, answer, limits)) {
         Ok((id, hello)) => converse(frames, &writer, &session, limits, id, hello),
         Err(ended) => part(frames, &writer, ended, limits),
     }
@@ -115,29 +120,11 @@ where
     R: ReadHalf,
     W: Write + Half,
 {
-    let writer = Writer::new(write);
-    writer.greet(&Greeting::new(VERSION, Flags(Flags::PLAINTEXT), [0; 16], ""));
-    part(Frames::new(read, limits.frame), &writer, why, limits)
-}
-
-/// The client's answer to the greeting, and its hello.
-fn introduce<R: ReadHalf>(frames: &mut Frames<R>, limits: &Limits) -> Result<(u32, Hello), Ended> {
-    let answer = Answer::decode(frames.exact(Instant::now() + limits.silence)?);
-    if answer.version != VERSION {
-        return Err(refusal::bad_version(answer.version).end(0));
-    }
-    if answer.channel != CHANNEL_CLEAR {
-        return Err(refusal::unknown_channel(answer.channel).end(0));
-    }
-    let (header, body) = frames.next(Some(Instant::now() + limits.silence))?;
-    match Request::decode(header.kind, body) {
-        Ok(Request::Hello(hello)) if hello.version == answer.version => Ok((header.id, hello)),
-        Ok(Request::Hello(hello)) => Err(refusal::bad_version(hello.version).end(header.id)),
-        Err(error @ (DecodeError::Malformed(_) | DecodeError::TrailingBytes(_))) => {
-            Err(refusal::malformed(&error).end(header.id))
-        }
-        _ => Err(refusal::out_of_order("the first frame is not a hello").end(header.id)),
-    }
+    let mut halves = Halves::new(read, write);
+    // Every client knows this greeting, and waits for the frame behind it whatever it wants to say.
+    halves.greet(&Greeting::new(VERSION, Flags(Flags::PLAINTEXT), [0; 16], ""));
+    let (frames, writer) = halves.split(limits);
+    part(frames, &writer, why, limits)
 }
 
 /// Runs both threads until either ends.

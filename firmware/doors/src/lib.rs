@@ -25,4 +25,4 @@ mod stream;
 
 pub use admission::{Doors, Limits, Sessions};
 pub use role::run;
-pub use stream::{Half, ReadHalf, Reading, Writing, split};
+pub use stream::{Half, ReadHalf, ReadSocket, WriteSocket, split};

@@ -154,6 +154,8 @@ mod tests {
             box_id: [7; 16],
             name: "box".into(),
             held: false,
+            plaintext: true,
+            secret: None,
         };
         session.send(&opened, &[]).unwrap();
         let mut greeting = [0; GREETING_SIZE];

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use embedded_io::{ErrorKind, ErrorType, Read, Write};
+use noise::{Reading, Writing};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, Shutdown};
@@ -29,27 +30,27 @@ pub trait ReadHalf: Read + Half {
 
 /// The readable half of a stream socket.
 #[derive(Debug)]
-pub struct Reading {
+pub struct ReadSocket {
     socket: Arc<OwnedFd>,
     deadline: Option<Instant>,
 }
 
 /// The writable half of a stream socket.
 #[derive(Debug)]
-pub struct Writing {
+pub struct WriteSocket {
     socket: Arc<OwnedFd>,
     stall: Duration,
 }
 
 /// Splits a stream socket; a write fails with [`ErrorKind::TimedOut`] when the other end takes nothing
 /// for `stall`.
-pub fn split(socket: OwnedFd, stall: Duration) -> (Reading, Writing) {
+pub fn split(socket: OwnedFd, stall: Duration) -> (ReadSocket, WriteSocket) {
     let socket = Arc::new(socket);
-    let reading = Reading {
+    let reading = ReadSocket {
         socket: Arc::clone(&socket),
         deadline: None,
     };
-    (reading, Writing { socket, stall })
+    (reading, WriteSocket { socket, stall })
 }
 
 fn kind(error: Errno) -> ErrorKind {
@@ -99,14 +100,14 @@ macro_rules! half {
     };
 }
 
-half!(Reading);
-half!(Writing);
+half!(ReadSocket);
+half!(WriteSocket);
 
-impl ErrorType for Reading {
+impl ErrorType for ReadSocket {
     type Error = ErrorKind;
 }
 
-impl Read for Reading {
+impl Read for ReadSocket {
     fn read(&mut self, into: &mut [u8]) -> Result<usize, ErrorKind> {
         loop {
             // Trying first spares the call to poll whenever the client is ahead of us.
@@ -120,17 +121,17 @@ impl Read for Reading {
     }
 }
 
-impl ReadHalf for Reading {
+impl ReadHalf for ReadSocket {
     fn set_deadline(&mut self, deadline: Option<Instant>) {
         self.deadline = deadline;
     }
 }
 
-impl ErrorType for Writing {
+impl ErrorType for WriteSocket {
     type Error = ErrorKind;
 }
 
-impl Write for Writing {
+impl Write for WriteSocket {
     fn write(&mut self, bytes: &[u8]) -> Result<usize, ErrorKind> {
         let deadline = Instant::now() + self.stall;
         loop {
@@ -145,5 +146,39 @@ impl Write for Writing {
 
     fn flush(&mut self) -> Result<(), ErrorKind> {
         Ok(())
+    }
+}
+
+impl<R: ReadHalf> Half for Reading<R> {
+    fn finish(&self) {
+        self.half().finish();
+    }
+
+    fn stop_reading(&self) {
+        self.half().stop_reading();
+    }
+
+    fn hang_up(&self) {
+        self.half().hang_up();
+    }
+}
+
+impl<R: ReadHalf> ReadHalf for Reading<R> {
+    fn set_deadline(&mut self, deadline: Option<Instant>) {
+        self.half_mut().set_deadline(deadline);
+    }
+}
+
+impl<W: Write + Half> Half for Writing<W> {
+    fn finish(&self) {
+        self.half().finish();
+    }
+
+    fn stop_reading(&self) {
+        self.half().stop_reading();
+    }
+
+    fn hang_up(&self) {
+        self.half().hang_up();
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use common::{box_without_vault, data_frame, entry, file_end, hello, put_begin, request_frame, test_box};
 use doors::Limits;
 use wire::frame::{self, BODY_MAX, DATA, DATA_MAX, Header};
-use wire::{CHANNEL_CLEAR, FailureCode, Flags, Reply, Request, Role, VERSION};
+use wire::{CHANNEL_CLEAR, CHANNEL_NOISE, FailureCode, Flags, Reply, Request, Role, VERSION};
 
 #[test]
 fn silence_before_the_answer_and_before_the_hello_ends_the_connection() {
@@ -81,7 +81,8 @@ fn an_unknown_version_or_channel_is_refused() {
         (0, CHANNEL_CLEAR, FailureCode::BadVersion),
         (2, CHANNEL_CLEAR, FailureCode::BadVersion),
         (u16::MAX, CHANNEL_CLEAR, FailureCode::BadVersion),
-        (VERSION, 1, FailureCode::Unsupported),
+        (VERSION, 3, FailureCode::Unsupported),
+        (VERSION, CHANNEL_NOISE, FailureCode::Unavailable), // a box that has no key yet
     ] {
         let mut client = test.connect();
         assert_eq!(client.greeting().version, VERSION);

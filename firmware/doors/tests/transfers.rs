@@ -147,6 +147,8 @@ fn a_box_that_is_held_says_busy() {
         box_id: BOX_ID,
         name: String::new(),
         held: true,
+        plaintext: true,
+        secret: None,
     };
     vault.send(&opened, &[]).unwrap();
     let served = thread::spawn(move || {

@@ -1,7 +1,7 @@
-//! The kernel command line: the box's name and network.
+//! The kernel command line: the box's name, its network, and who may speak in the clear.
 //!
-//! `spindle.name=NAME` and `spindle.ip=dhcp|ADDRESS/PREFIX[,GATEWAY]`; all other parameters are the
-//! kernel's and ignored here.
+//! `spindle.name=NAME`, `spindle.ip=dhcp|ADDRESS/PREFIX[,GATEWAY]` and `spindle.plaintext=NETWORK[,NETWORK]` (each
+//! ADDRESS or ADDRESS/PREFIX; none unless given); all other parameters are the kernel's and ignored here.
 
 use std::net::IpAddr;
 
@@ -17,6 +17,8 @@ const NAME_DEFAULT: &str = "spindle";
 pub(crate) struct CommandLine {
     pub(crate) name: String,
     pub(crate) network: Network,
+    /// The networks, as address and bits, whose clients may speak in the clear.
+    pub(crate) clear: Vec<(IpAddr, u8)>,
     /// Parameters of ours that were not understood, in words.
     pub(crate) complaints: Vec<String>,
 }
@@ -27,6 +29,7 @@ impl CommandLine {
         let mut line = Self {
             name: NAME_DEFAULT.into(),
             network: Network::Dynamic,
+            clear: Vec::new(),
             complaints: Vec::new(),
         };
         for word in text.split_ascii_whitespace() {
@@ -41,6 +44,13 @@ impl CommandLine {
                     None => line.complaints.push(format!(
                         "{word}: expected dhcp or ADDRESS/PREFIX[,GATEWAY]; using {}",
                         in_words(line.network)
+                    )),
+                },
+                Some(("spindle.plaintext", value)) => match value.split(',').map(range).collect() {
+                    Some(networks) => line.clear = networks,
+                    None => line.complaints.push(format!(
+                        "{word}: expected ADDRESS or ADDRESS/PREFIX, and more of them behind commas; nobody may \
+                         speak in the clear"
                     )),
                 },
                 _ => {}
@@ -75,6 +85,18 @@ fn network(value: &str) -> Option<Network> {
         prefix,
         gateway,
     })
+}
+
+/// A network, or one address.
+fn range(value: &str) -> Option<(IpAddr, u8)> {
+    let (address, bits) = match value.split_once('/') {
+        Some((address, bits)) => (address, Some(bits.parse::<u8>().ok()?)),
+        None => (value, None),
+    };
+    let address = address.parse::<IpAddr>().ok()?;
+    let all = if address.is_ipv4() { 32 } else { 128 };
+    let bits = bits.unwrap_or(all);
+    (bits <= all).then_some((address, bits))
 }
 
 /// A network configuration as the console shows it.
@@ -130,6 +152,18 @@ mod tests {
     }
 
     #[test]
+    fn networks_that_may_speak_in_the_clear_are_named() {
+        assert!(CommandLine::parse("quiet").clear.is_empty());
+        let line = CommandLine::parse("spindle.plaintext=10.1.0.0/16,192.0.2.7,fd00::/8");
+        let networks: [(IpAddr, u8); 3] = [
+            ([10, 1, 0, 0].into(), 16),
+            ([192, 0, 2, 7].into(), 32),
+            ("fd00::".parse().unwrap(), 8),
+        ];
+        assert_eq!(line.clear, networks);
+    }
+
+    #[test]
     fn what_is_not_understood_is_named_and_the_default_stays() {
         for bad in [
             "spindle.name=",
@@ -140,6 +174,9 @@ mod tests {
             "spindle.ip=192.0.2.7/33",
             "spindle.ip=192.0.2.7/24,2001:db8::1",
             "spindle.ip=static",
+            "spindle.plaintext=",
+            "spindle.plaintext=10.0.0.0/33",
+            "spindle.plaintext=10.0.0.0/8,lab",
         ] {
             let line = CommandLine::parse(bad);
             assert_eq!(
@@ -149,6 +186,7 @@ mod tests {
             );
             assert_eq!(line.complaints.len(), 1, "{bad}");
             assert!(line.complaints[0].contains(bad), "{bad}");
+            assert!(line.clear.is_empty(), "{bad}");
         }
     }
 

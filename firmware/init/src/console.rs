@@ -29,13 +29,7 @@ pub(crate) struct Console {
 impl Console {
     /// Opens the first console there is.
     pub(crate) fn open() -> Self {
-        // Reading is for the orders of the `faults` feature; the release image only writes.
-        let access = if cfg!(feature = "faults") {
-            OFlags::RDWR
-        } else {
-            OFlags::WRONLY
-        };
-        let flags = access | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         let terminal = PATHS
             .iter()
             .find_map(|path| rustix::fs::open(*path, flags, Mode::empty()).ok());
@@ -111,7 +105,6 @@ impl Console {
     }
 
     /// The terminal, to read from.
-    #[cfg(feature = "faults")]
     pub(crate) fn input(&self) -> Option<BorrowedFd<'_>> {
         self.terminal.as_ref().map(AsFd::as_fd)
     }

@@ -3,15 +3,12 @@
 //! `kill ROLE`, `hang ROLE`, `panic`, `memory`: one on a line. The kernel's parameter
 //! `spindle.silence=SECONDS` shortens the wait for a role that hangs.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
-use rustix::io::Errno;
 use rustix::process::Signal;
 use seam::Role;
 
 use crate::console::Console;
-use crate::lines::Lines;
 use crate::supervisor::{Policy, Supervisor};
 
 /// Printed at start, and so in the executable: a release image is searched for it.
@@ -76,56 +73,27 @@ pub(crate) fn policy(command_line: &str) -> Policy {
     policy
 }
 
-/// The console as a source of orders.
-#[derive(Debug, Default)]
-pub(crate) struct Faults {
-    lines: Lines,
-    /// Typed, not yet obeyed: a panic leaves the rest for the next turn.
-    typed: VecDeque<String>,
-    ended: bool,
+/// Says that this build obeys faults.
+pub(crate) fn announce(console: &mut Console) {
+    console.line(&format!("init: {MARKER}"));
 }
 
-impl Faults {
-    pub(crate) fn announce(console: &mut Console) {
-        console.line(&format!("init: {MARKER}"));
-    }
-
-    /// Whether orders may still come.
-    pub(crate) fn listens(&self) -> bool {
-        !self.ended
-    }
-
-    /// Obeys what was typed.
-    pub(crate) fn turn(&mut self, console: &mut Console, supervisor: &Supervisor) {
-        let mut buffer = [0; 256];
-        while let Some(input) = console.input().filter(|_| !self.ended) {
-            match rustix::io::read(input, &mut buffer) {
-                Ok(count @ 1..) => {
-                    let bytes = buffer.get(..count).unwrap_or_default();
-                    self.lines.feed(bytes, |line| self.typed.push_back(line));
-                }
-                Err(Errno::AGAIN) => break,
-                Err(Errno::INTR) => {}
-                Ok(_) | Err(_) => self.ended = true,
-            }
+/// Obeys a line; false when it is no fault.
+pub(crate) fn obey(line: &str, console: &mut Console, supervisor: &Supervisor) -> bool {
+    match parse(line) {
+        Some(Order::Signal(role, signal)) => {
+            let count = supervisor.signal(role, signal);
+            let done = if signal == Signal::KILL { "killed" } else { "hung" };
+            console.line(&format!("init: fault: {done} {count} of {}", role.name()));
         }
-        while let Some(line) = self.typed.pop_front() {
-            match parse(&line) {
-                Some(Order::Signal(role, signal)) => {
-                    let count = supervisor.signal(role, signal);
-                    let done = if signal == Signal::KILL { "killed" } else { "hung" };
-                    console.line(&format!("init: fault: {done} {count} of {}", role.name()));
-                }
-                Some(Order::Panic) => {
-                    console.line("init: fault: init panics");
-                    panic!("ordered from the console");
-                }
-                Some(Order::Memory) => console.line(&memory(supervisor)),
-                None if line.trim().is_empty() => {}
-                None => console.line(&format!("init: fault: no such order: {line}")),
-            }
+        Some(Order::Panic) => {
+            console.line("init: fault: init panics");
+            panic!("ordered from the console");
         }
+        Some(Order::Memory) => console.line(&memory(supervisor)),
+        None => return false,
     }
+    true
 }
 
 #[cfg(test)]

@@ -34,6 +34,7 @@ pub mod signals;
 pub mod spawn;
 pub mod supervisor;
 mod sys;
+mod typed;
 mod uevent;
 
 pub use failure::Failure;

@@ -1,5 +1,6 @@
 //! The life of PID 1: what is done once, and the loop.
 
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::process::ExitCode;
@@ -20,6 +21,7 @@ use crate::lines::printable;
 use crate::power::{self, Ending};
 use crate::signals::{Signal, Signals};
 use crate::supervisor::{Event, Policy, Supervisor};
+use crate::typed::Typed;
 use crate::uevent::{Heard, Listener};
 use crate::{Failure, interface, mounts};
 
@@ -122,8 +124,9 @@ struct Init {
     ending: Option<Ending>,
     started: Duration,
     told_started: bool,
-    #[cfg(feature = "faults")]
-    faults: crate::faults::Faults,
+    /// The networks whose clients may speak in the clear.
+    clear: Vec<(IpAddr, u8)>,
+    typed: Typed,
 }
 
 impl Init {
@@ -148,7 +151,7 @@ impl Init {
             .map_err(|error| complaints.push(format!("cannot listen to signals: {error}")))
             .ok();
         #[cfg(feature = "faults")]
-        crate::faults::Faults::announce(&mut console);
+        crate::faults::announce(&mut console);
         let mut init = Self {
             console,
             supervisor,
@@ -160,8 +163,8 @@ impl Init {
             ending: None,
             started,
             told_started: false,
-            #[cfg(feature = "faults")]
-            faults: crate::faults::Faults::default(),
+            clear: line.clear,
+            typed: Typed::default(),
         };
         for complaint in complaints {
             init.say(complaint);
@@ -187,8 +190,7 @@ impl Init {
         self.hear_devices();
         self.hear_mount();
         self.hear_signals();
-        #[cfg(feature = "faults")]
-        self.faults.turn(&mut self.console, &self.supervisor);
+        self.hear_console();
         self.supervisor.turn();
         for event in self.supervisor.events() {
             self.handle(event);
@@ -222,8 +224,7 @@ impl Init {
         }
         let console = self.console.waits_for();
         list.extend(console.map(|console| PollFd::from_borrowed_fd(console, PollFlags::OUT)));
-        #[cfg(feature = "faults")]
-        if let Some(input) = self.console.input().filter(|_| self.faults.listens()) {
+        if let Some(input) = self.console.input().filter(|_| self.typed.listens()) {
             list.push(PollFd::from_borrowed_fd(input, PollFlags::IN));
         }
         let data = match &self.data {
@@ -254,6 +255,8 @@ impl Init {
                     .tell(Role::Net, FromInit::Network(self.network), None);
             }
             Event::Started(Role::Vault) => {
+                let clear = FromInit::Clear(self.clear.clone());
+                self.supervisor.tell(Role::Vault, clear, None);
                 self.tell_data();
                 let drives: Vec<_> = self.devices.drives().map(str::to_owned).collect();
                 for drive in drives {
@@ -277,6 +280,24 @@ impl Init {
             Event::PowerOff => self.begin(Ending::PowerOff, "the vault asks to switch off"),
             Event::Reboot => self.begin(Ending::Reboot, "the vault asks to start again"),
             Event::Stopped => self.end(),
+        }
+    }
+
+    /// Does what a person at the console asks for.
+    fn hear_console(&mut self) {
+        self.typed.read(&self.console);
+        while let Some(line) = self.typed.next() {
+            #[cfg(feature = "faults")]
+            if crate::faults::obey(&line, &mut self.console, &self.supervisor) {
+                continue;
+            }
+            match line.trim() {
+                "" => {}
+                "pair" => self.supervisor.tell(Role::Vault, FromInit::Pair, None),
+                other => self.say(format!(
+                    "no such order: {other}; `pair` gives the code to pair a workstation with"
+                )),
+            }
         }
     }
 

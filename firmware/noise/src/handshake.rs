@@ -8,7 +8,7 @@ use spake2::{Ed25519Group, Identity, Password, Spake2};
 use zeroize::Zeroizing;
 
 use crate::record::{Opener, Sealer};
-use crate::{Code, Error, Public, RECORD, Secret};
+use crate::{Code, Error, Public, Secret};
 
 /// The handshake between ends that may know each other.
 pub(crate) const KNOWN: &str = "Noise_XX_25519_ChaChaPoly_BLAKE2s";
@@ -180,7 +180,9 @@ fn receive<'b, S: Read>(stream: &mut S, message: &'b mut [u8; MESSAGE]) -> Resul
     let mut length = [0; 2];
     exactly(stream, &mut length)?;
     let length = usize::from(u16::from_be_bytes(length));
-    debug_assert!(length <= RECORD);
+    if length == 0 {
+        return Err(Error::Refused);
+    }
     let message = message.get_mut(..length).ok_or(Error::Handshake)?;
     exactly(stream, message)?;
     Ok(message)

@@ -52,6 +52,8 @@ pub enum Error {
     Closed,
     /// the connection broke: {0:?}
     Broken(ErrorKind),
+    /// the other end does not shake hands; what follows the two zeroes it began with may say why
+    Refused,
     /// the other end's handshake is not one, or was changed on the way
     Handshake,
     /// the pairing code is not the one the other end has

@@ -4,6 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::access;
+
+use crate::local;
+
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done
@@ -47,10 +51,12 @@ pub enum Command {
     Disc(Which),
     /// Send files and directories to the box; they are safe there when this ends
     Put(Put),
-    /// List a disc or a tree on the box
+    /// List a disc or a tree on the box, or an image of this machine
     Ls(Ls),
-    /// Fetch a file from a disc or a tree
+    /// Fetch a file from a disc or a tree, or from an image of this machine
     Get(Get),
+    /// Make a disc image of a directory, or add a session to one, without a box
+    Author(Box<local::Author>),
     /// Burn a tree as a new disc, close it, read it back and compare; goes on when this is interrupted
     Burn(Burn),
     /// Read a disc past every cache and compare it with what is known of it
@@ -66,6 +72,18 @@ pub enum Command {
     Eject(Which),
     /// Close the tray
     Load(Which),
+    /// Pair this workstation with the box: from then on they know each other's keys
+    Pair(access::Pair),
+    /// Let one further workstation pair; prints the code to type there
+    PairCode(access::PairCode),
+    /// The workstations the box knows
+    Workstations,
+    /// Take in a workstation by its key, or change its role or name
+    Allow(access::Allow),
+    /// Forget a workstation; its sessions end
+    Revoke(access::Revoke),
+    /// This workstation's own key
+    Key,
     /// Switch the box off
     Poweroff,
 }
@@ -92,9 +110,9 @@ pub struct Put {
 
 #[derive(Clone, Copy, Debug, Args)]
 pub struct From {
-    /// The drive whose disc is read
-    #[arg(long, default_value_t = 0)]
-    pub drive: u32,
+    /// The drive of the box whose disc is read; default: 0
+    #[arg(long)]
+    pub drive: Option<u32>,
     /// A tree on the box instead of a disc
     #[arg(long, value_name = "TREE", conflicts_with = "drive")]
     pub tree: Option<u64>,
@@ -102,9 +120,14 @@ pub struct From {
 
 #[derive(Debug, Args)]
 pub struct Ls {
-    /// A directory or file; default: the top
+    /// A directory or file, default: the top; or an image or drive of this machine, told by what it holds
     #[arg(default_value = ".", hide_default_value = true)]
     pub path: PathBuf,
+    /// In an image: a directory or file; default: the top
+    pub inner: Option<PathBuf>,
+    /// In an image: the session by its number, counted from 1; default: the newest
+    #[arg(long, value_name = "N")]
+    pub session: Option<u32>,
     #[command(flatten)]
     pub from: From,
     /// All levels below it
@@ -117,10 +140,16 @@ pub struct Ls {
 
 #[derive(Debug, Args)]
 pub struct Get {
-    /// The file on the disc
+    /// The file on the disc; or an image or drive of this machine, told by what it holds, and then the file in it
     pub path: PathBuf,
     /// Where it goes: a file, a directory, or `-` for standard output. Default: here, under its name
     pub output: Option<PathBuf>,
+    /// Where it goes, when the first was an image
+    #[arg(value_name = "OUTPUT OF AN IMAGE")]
+    pub third: Option<PathBuf>,
+    /// In an image: the session by its number, counted from 1; default: the newest
+    #[arg(long, value_name = "N")]
+    pub session: Option<u32>,
     #[command(flatten)]
     pub from: From,
     /// Replace a file that exists

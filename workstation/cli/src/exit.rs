@@ -20,9 +20,11 @@ impl Exit {
     pub fn of(error: &Error) -> Self {
         match error {
             Error::Box(failure) => Self::of_failure(failure),
-            Error::Connect { .. } | Error::NoGreeting { .. } | Error::NotABox(_) | Error::Lost(_) => {
-                Self::Unreachable
-            }
+            Error::Connect { .. }
+            | Error::NoGreeting { .. }
+            | Error::NotABox(_)
+            | Error::Lost(_)
+            | Error::Handshake(_) => Self::Unreachable,
             Error::Local { .. } | Error::Output(_) | Error::Unsuitable(..) => Self::Local,
             Error::Damaged(_) | Error::Protocol(_) | Error::Unexpected(_) => Self::Damaged,
             _ => Self::Refused,

@@ -3,10 +3,13 @@
 //! One command is one session with the box. What people read goes to standard output, progress and errors
 //! to standard error; with `--json` standard output is one JSON document.
 
+mod access;
 mod arguments;
 mod drives;
 mod exit;
 mod jobs;
+mod keys;
+mod local;
 mod output;
 mod progress;
 mod target;
@@ -19,6 +22,7 @@ use client::{Connection, Error, Options};
 
 use arguments::{Arguments, Command};
 use exit::Exit;
+use keys::Keys;
 use output::Output;
 use target::Target;
 
@@ -34,11 +38,21 @@ fn main() -> ExitCode {
     }
 }
 
-fn connect(arguments: &Arguments) -> Result<Connection, Error> {
-    let options = Options {
+fn options() -> Options {
+    Options {
         program: concat!("spindle ", env!("CARGO_PKG_VERSION")).into(),
         ..Options::default()
-    };
+    }
+}
+
+/// A box this workstation is paired with is spoken to with its key, others in the clear where they allow it.
+fn connect(arguments: &Arguments) -> Result<Connection, Error> {
+    let mut options = options();
+    let keys = Keys::open()?;
+    options.box_key = keys.box_key(&arguments.address)?;
+    if options.box_key.is_some() {
+        options.identity = keys.identity()?;
+    }
     Connection::open(&arguments.address, &options)
 }
 
@@ -61,8 +75,15 @@ fn run(arguments: &Arguments, output: Output) -> Result<Exit, Error> {
             let source = trees::source(what)?;
             trees::put(&mut open()?, what, &source, output)
         }
-        Command::Ls(what) => trees::ls(&mut open()?, what, output),
+        Command::Author(what) => local::author(what, output),
+        Command::Ls(what) => match local::Image::of(&what.path, what.from) {
+            Some(image) => local::ls(&image, what, output),
+            None => trees::ls(&mut open()?, what, output),
+        },
         Command::Get(what) => {
+            if let Some(image) = local::Image::of(&what.path, what.from) {
+                return local::get(&image, what, output);
+            }
             let target = Target::choose(what)?;
             trees::get(&mut open()?, what, target, output)
         }
@@ -70,6 +91,18 @@ fn run(arguments: &Arguments, output: Output) -> Result<Exit, Error> {
         Command::Verify(which) => jobs::verify(&mut open()?, which.drive, output),
         Command::Jobs => jobs::list(&mut open()?, output),
         Command::Watch { job } => jobs::watch(&mut open()?, *job, output),
+        Command::Pair(what) => access::pair(&arguments.address, what, options(), output),
+        Command::PairCode(what) => access::code(&mut open()?, what, output),
+        Command::Workstations => access::list(&mut open()?, output),
+        Command::Allow(what) => {
+            open()?.allow(what.key, what.role.into(), &what.name)?;
+            output.done("allow", "the box knows the workstation")
+        }
+        Command::Revoke(what) => {
+            open()?.revoke(what.key)?;
+            output.done("revoke", "the box knows the workstation no more")
+        }
+        Command::Key => access::key(output),
         Command::Poweroff => {
             open()?.power_off()?;
             output.done("poweroff", "the box switches off")

@@ -93,6 +93,14 @@ fn remedy(error: &Error) -> Option<&'static str> {
         ),
         Error::NotABox(_) => Some("something else answers there: check --box HOST[:PORT]"),
         Error::TooOld(_) => Some("update the box, or use a spindle of its version"),
+        Error::KeyNeeded | Error::NoIdentity => {
+            Some("type `pair` at the box's console, and here: spindle pair CODE")
+        }
+        Error::WrongCode => Some("ask for a new code at the box's console (`pair`), and type it exactly"),
+        Error::AnotherBox { .. } => Some(
+            "if the box was replaced or wiped, pair with it again; if not, somebody is on the way: do not go on",
+        ),
+        Error::Handshake(_) => Some("try again; if it happens again, update the box or this program"),
         Error::Damaged(_) => Some("try again; if it happens often, check the network and the disc"),
         _ => None,
     }

@@ -28,13 +28,18 @@ pub struct Partial {
 impl Target {
     /// Looks before anything is fetched.
     pub fn choose(what: &arguments::Get) -> Result<Self, Error> {
-        let output = what.output.as_deref().unwrap_or(Path::new("."));
+        Self::for_file(&what.path, what.output.as_deref(), what.force)
+    }
+
+    /// Where the file at a path of a disc goes.
+    pub fn for_file(from: &Path, output: Option<&Path>, force: bool) -> Result<Self, Error> {
+        let output = output.unwrap_or(Path::new("."));
         if output.as_os_str() == "-" {
             return Ok(Self::Stdout);
         }
-        let name = what.path.file_name().ok_or_else(|| {
+        let name = from.file_name().ok_or_else(|| {
             let reason = "it names no file; `spindle ls` lists what there is";
-            local(&what.path)(io::Error::new(io::ErrorKind::InvalidInput, reason))
+            local(from)(io::Error::new(io::ErrorKind::InvalidInput, reason))
         })?;
         let path = if output.is_dir() {
             output.join(name)
@@ -45,7 +50,7 @@ impl Target {
         match fs::metadata(&path).map(|metadata| metadata.file_type()) {
             Ok(kind) if kind.is_dir() => refuse("a directory has this name; give another name for the file"),
             Ok(kind) if !kind.is_file() => Ok(Self::Special(path)),
-            Ok(_) if !what.force => refuse("it exists; --force replaces it"),
+            Ok(_) if !force => refuse("it exists; --force replaces it"),
             _ => Ok(Self::File(path)),
         }
     }

@@ -90,11 +90,12 @@ pub fn put(
 }
 
 fn source_on_box(from: arguments::From) -> Source {
-    from.tree.map_or(Source::Disc(from.drive), Source::Tree)
+    from.tree
+        .map_or(Source::Disc(from.drive.unwrap_or(0)), Source::Tree)
 }
 
 /// A path as the protocol has it: no slash at its ends.
-fn inner_path(path: &Path) -> &[u8] {
+pub fn inner_path(path: &Path) -> &[u8] {
     let mut bytes = path.as_os_str().as_encoded_bytes();
     while let [b'/', rest @ ..] | [rest @ .., b'/'] = bytes {
         bytes = rest;
@@ -133,7 +134,7 @@ fn kind_mark(kind: u16) -> char {
     }
 }
 
-fn entry_text(entry: &Entry, long: bool) -> String {
+pub fn entry_text(entry: &Entry, long: bool) -> String {
     let mark = if entry.kind == EntryKind::Directory.number() {
         "/"
     } else {
@@ -163,7 +164,7 @@ fn entry_text(entry: &Entry, long: bool) -> String {
     )
 }
 
-fn entry_json(entry: &Entry) -> Value {
+pub fn entry_json(entry: &Entry) -> Value {
     let kind = EntryKind::from_number(entry.kind).map_or("unknown", EntryKind::text);
     let mut object = json!({
         "kind": kind,

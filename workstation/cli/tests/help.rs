@@ -4,9 +4,26 @@ mod common;
 
 use common::{assert_kept, spindle};
 
-const COMMANDS: [&str; 13] = [
-    "status", "drives", "disc", "put", "ls", "get", "burn", "verify", "jobs", "watch", "eject", "load",
+const COMMANDS: [&str; 19] = [
+    "status",
+    "drives",
+    "disc",
+    "put",
+    "ls",
+    "get",
+    "burn",
+    "verify",
+    "jobs",
+    "watch",
+    "eject",
+    "load",
     "poweroff",
+    "pair",
+    "pair-code",
+    "workstations",
+    "allow",
+    "revoke",
+    "key",
 ];
 
 #[test]

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use noise::Public;
 use wire::{DecodeError, Failure, GreetingError};
 
 /// Everything that can end a request early.
@@ -31,8 +32,21 @@ pub enum Error {
     NotABox(#[from] GreetingError),
     /// the box speaks protocol version {0}, older than this program's
     TooOld(u16),
-    /// the box does not allow connections in the clear from here, and this program has no key for it
+    /// the box does not speak in the clear with this address, and this workstation is not paired with it
     KeyNeeded,
+    /// this workstation has no key to prove itself with
+    NoIdentity,
+    /// what answers has the key {found}; the box this workstation was paired with has {known}
+    AnotherBox {
+        /// The key from pairing.
+        known: Public,
+        /// The key that was proved.
+        found: Public,
+    },
+    /// the box did not take the code: it is another, or used up after five minutes, three tries or one workstation
+    WrongCode,
+    /// no protected channel to the box came about: {0}
+    Handshake(noise::Error),
     /// the box sent what the protocol does not allow: {0}
     Protocol(#[from] DecodeError),
     /// the box answered {0:?}, which does not belong to the request

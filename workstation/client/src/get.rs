@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use sha2::{Digest, Sha256};
-use wire::{ByteString, Entry, Get, Reply, Request, Source};
+use wire::{ByteString, Entry, Get, GetIn, Place, Reply, Request, Source};
 
 use crate::connection::unexpected;
 use crate::{Connection, Error, finish};
@@ -16,7 +16,7 @@ impl Connection {
         source: Source,
         path: &[u8],
         output: &mut dyn Write,
-        mut progress: impl FnMut(u64, u64),
+        progress: impl FnMut(u64, u64),
     ) -> Result<Entry, Error> {
         let request = Get {
             source,
@@ -24,7 +24,33 @@ impl Connection {
             offset: 0,
             length: u64::MAX,
         };
-        let id = self.send(&Request::Get(request))?;
+        self.fetch(&Request::Get(request), output, progress)
+    }
+
+    /// The same from any place: a tree, a copy, or any session of a disc.
+    pub fn get_in(
+        &mut self,
+        place: Place,
+        path: &[u8],
+        output: &mut dyn Write,
+        progress: impl FnMut(u64, u64),
+    ) -> Result<Entry, Error> {
+        let request = GetIn {
+            place,
+            path: ByteString::from(path),
+            offset: 0,
+            length: u64::MAX,
+        };
+        self.fetch(&Request::GetIn(request), output, progress)
+    }
+
+    fn fetch(
+        &mut self,
+        request: &Request,
+        output: &mut dyn Write,
+        mut progress: impl FnMut(u64, u64),
+    ) -> Result<Entry, Error> {
+        let id = self.send(request)?;
         let file = match self.reply(id)? {
             Reply::GetFile(file) => file,
             other => return Err(unexpected(&other)),

@@ -11,15 +11,21 @@
 //! # Ok::<(), client::Error>(())
 //! ```
 
+mod access;
 mod connection;
 mod error;
 mod get;
+mod jobs;
+mod open;
 mod put;
+mod socket;
 mod source;
 mod stream;
 
-pub use connection::{Connection, Options, Session};
+pub use connection::{Connection, Session};
 pub use error::Error;
+pub use noise::{Code, Public, Secret};
+pub use open::Options;
 pub use put::{PutProgress, PutReport};
 pub use source::{Item, Skipped, SourceTree};
 pub use wire;

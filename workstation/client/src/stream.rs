@@ -1,12 +1,11 @@
 //! Frames over a TCP stream.
 
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
-use std::net::TcpStream;
-use std::time::Duration;
 
 use wire::frame::{DATA, DATA_HEADER_SIZE, HEADER_SIZE, Header};
 use wire::{DecodeError, Reply, Request};
 
+use crate::socket::{ReadHalf, WriteHalf};
 use crate::{Error, crc32c};
 
 /// What the box sent.
@@ -38,25 +37,16 @@ pub(crate) fn lost(error: io::Error) -> Error {
 
 /// The half that receives.
 pub(crate) struct Receiver {
-    stream: BufReader<TcpStream>,
+    stream: BufReader<ReadHalf>,
     body: Vec<u8>,
 }
 
 impl Receiver {
-    pub(crate) fn new(stream: TcpStream) -> Self {
+    pub(crate) fn new(stream: ReadHalf) -> Self {
         Self {
-            stream: BufReader::with_capacity(64 << 10, stream),
+            stream: BufReader::with_capacity(128 << 10, stream),
             body: Vec::new(),
         }
-    }
-
-    /// Sets how long the box may be silent.
-    pub(crate) fn set_limit(&self, limit: Duration) -> io::Result<()> {
-        self.stream.get_ref().set_read_timeout(Some(limit))
-    }
-
-    pub(crate) fn fill(&mut self, bytes: &mut [u8]) -> Result<(), Error> {
-        self.stream.read_exact(bytes).map_err(lost)
     }
 
     /// Waits until something arrives or the silence limit passes (`false`); nothing is consumed.
@@ -72,7 +62,7 @@ impl Receiver {
     /// Waits for the next frame.
     pub(crate) fn next(&mut self) -> Result<Incoming, Error> {
         let mut header = [0; HEADER_SIZE];
-        self.fill(&mut header)?;
+        self.stream.read_exact(&mut header).map_err(lost)?;
         let header = Header::decode(header).map_err(|_| Error::Damaged("a frame's header is not one"))?;
         self.body.resize(header.body, 0);
         self.stream.read_exact(&mut self.body).map_err(lost)?;
@@ -97,19 +87,14 @@ impl Receiver {
 
 /// The half that sends; buffered, so flush before waiting for an answer.
 pub(crate) struct Sender {
-    stream: BufWriter<TcpStream>,
+    stream: BufWriter<WriteHalf>,
 }
 
 impl Sender {
-    pub(crate) fn new(stream: TcpStream) -> Self {
+    pub(crate) fn new(stream: WriteHalf) -> Self {
         Self {
             stream: BufWriter::with_capacity(256 << 10, stream),
         }
-    }
-
-    pub(crate) fn raw(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.stream.write_all(bytes)?;
-        self.stream.flush()
     }
 
     pub(crate) fn request(&mut self, id: u32, request: &Request) -> io::Result<()> {

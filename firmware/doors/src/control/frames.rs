@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use embedded_io::{Error, ErrorKind};
+use embedded_io::{ErrorKind, Read};
+use noise::Reading;
 use wire::frame::{DATA_HEADER_SIZE, DATA_MAX, HEADER_SIZE, Header};
 
 use super::Ended;
@@ -14,7 +15,7 @@ const CAPACITY: usize = HEADER_SIZE + DATA_HEADER_SIZE + DATA_MAX;
 
 /// The readable half and what was read ahead of the frames asked for.
 pub(super) struct Frames<R> {
-    half: R,
+    half: Reading<R>,
     /// Allocated as zeroes, so that memory is used only as far as frames reached into it.
     buffer: Vec<u8>,
     /// What is unread: from here,
@@ -26,7 +27,7 @@ pub(super) struct Frames<R> {
 
 impl<R: ReadHalf> Frames<R> {
     /// Frames of that half; once begun, each must be whole within `limit`.
-    pub(super) fn new(half: R, limit: Duration) -> Self {
+    pub(super) fn new(half: Reading<R>, limit: Duration) -> Self {
         Self {
             half,
             buffer: vec![0; CAPACITY],
@@ -37,14 +38,8 @@ impl<R: ReadHalf> Frames<R> {
     }
 
     /// The half below.
-    pub(super) fn half(&self) -> &R {
+    pub(super) fn half(&self) -> &Reading<R> {
         &self.half
-    }
-
-    /// So many bytes that are no frame.
-    pub(super) fn exact<const N: usize>(&mut self, deadline: Instant) -> Result<[u8; N], Ended> {
-        self.fill(N, Some(deadline))?;
-        self.take_array()
     }
 
     /// The next frame; the client may take until `deadline` to begin it, for ever without one.
@@ -85,9 +80,14 @@ impl<R: ReadHalf> Frames<R> {
         self.half.set_deadline(deadline);
         while self.end - self.start < need {
             let free = self.buffer.get_mut(self.end..).unwrap_or_default();
-            match self.half.read(free).map_err(|error| error.kind()) {
+            match self.half.read(free) {
                 Ok(0) => return Err(Ended::Closed),
                 Ok(read) => self.end += read,
+                Err(ErrorKind::InvalidData) => {
+                    return Err(Ended::Unsafe(
+                        self.half.failure().unwrap_or(noise::Error::Tampered),
+                    ));
+                }
                 Err(ErrorKind::TimedOut) => return Err(refusal::timed_out().end(0)),
                 Err(kind) => return Err(Ended::Broken(kind)),
             }

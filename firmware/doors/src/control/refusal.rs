@@ -85,7 +85,34 @@ pub(super) fn unknown_channel(channel: u16) -> Failure {
         FailureCode::Unsupported,
         format!("the client asked for channel {channel}, which the box does not have"),
         "the client is newer than the box",
-        "let frames travel in the clear, which the greeting allows, or update the box",
+        "update the box",
+    )
+}
+
+pub(super) fn key_needed() -> Failure {
+    Failure::new(
+        FailureCode::KeyNeeded,
+        "the box does not speak in the clear with this address",
+        "what travels in the clear can be read and changed by anybody on the way",
+        "pair this workstation with the box (`spindle pair`), or allow the address in the box's configuration",
+    )
+}
+
+pub(super) fn no_key() -> Failure {
+    Failure::new(
+        FailureCode::Unavailable,
+        "the box has no key to prove itself with",
+        "it keeps its key on the data partition, and there is none that can be used",
+        "look at the box's console; `spindle status` from an address that may speak in the clear says more",
+    )
+}
+
+pub(super) fn no_pairing() -> Failure {
+    Failure::new(
+        FailureCode::NotPermitted,
+        "nobody can be paired with the box now",
+        "a code is good for five minutes, three tries and one workstation, and there is none at the moment",
+        "ask for a code at the box's console (`pair`) or as its administrator (`spindle pair-code`)",
     )
 }
 

@@ -3,8 +3,9 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use embedded_io::Write;
+use noise::Writing;
 use wire::frame::{self};
-use wire::{Failure, Greeting, Reply};
+use wire::{Failure, Reply};
 
 use crate::Half;
 
@@ -18,13 +19,13 @@ pub(super) struct Writer<W> {
 }
 
 struct Inner<W> {
-    half: W,
+    half: Writing<W>,
     frame: Vec<u8>,
     open: bool,
 }
 
 impl<W: Write + Half> Writer<W> {
-    pub(super) fn new(half: W) -> Self {
+    pub(super) fn new(half: Writing<W>) -> Self {
         Self {
             inner: Mutex::new(Inner {
                 half,
@@ -32,11 +33,6 @@ impl<W: Write + Half> Writer<W> {
                 open: true,
             }),
         }
-    }
-
-    /// Sends the greeting; a client that is gone is noticed when it is read from.
-    pub(super) fn greet(&self, greeting: &Greeting) {
-        let _ = self.lock().write(&greeting.encode());
     }
 
     /// Sends a reply.

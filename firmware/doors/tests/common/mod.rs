@@ -13,7 +13,7 @@ use std::thread;
 use std::time::Duration;
 
 use doors::{Doors, Limits};
-use seam::session::{self, Opened};
+use seam::session::{self, FromDoor, Opened};
 use seam::{Channel, ChannelError, Connection, OpenSession};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
@@ -42,6 +42,8 @@ impl FakeVault {
                 box_id: BOX_ID,
                 name: "test box".into(),
                 held: false,
+                plaintext: true,
+                secret: None,
             };
             if channel.send(&opened, &[]).is_ok() {
                 Session::new(channel, directory, asked).serve();
@@ -76,7 +78,7 @@ impl Session {
     }
 
     fn serve(mut self) {
-        while let Ok((id, request)) = session::receive_request(&self.channel) {
+        while let Ok(FromDoor::Request(id, request)) = session::receive_request(&self.channel) {
             let _ = self.asked.send((id, request.clone()));
             match request {
                 Request::Hello(hello) => self.reply(
