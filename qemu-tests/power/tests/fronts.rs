@@ -1,0 +1,88 @@
+//! The host's own loop device and ext4 on a disk that loses its power.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::Path;
+use std::process::Command;
+use std::thread;
+
+use power::fuse::Front;
+use power::mount::{Mounted, keep_private};
+use power::{Disk, Image, Loss, Recording, Style};
+
+const SIZE: u64 = 32 << 20;
+
+const LOST: Loss = Loss {
+    sector: 4096,
+    style: Some(Style::All),
+};
+
+fn formatted(folder: &Path) -> Image {
+    let path = folder.join("new");
+    File::create(&path).unwrap().set_len(SIZE).unwrap();
+    let made = Command::new("/usr/sbin/mke2fs").args(["-q", "-F", "-t", "ext4"]).arg(&path).status();
+    assert!(made.expect("mke2fs is in Debian's e2fsprogs").success());
+    Image::load(&path).unwrap()
+}
+
+/// A file that was synced, and one that was only written, with the moments behind both.
+fn record(folder: &Path, disk: &Disk) -> Recording {
+    let front = folder.join("front");
+    fs::create_dir(&front).unwrap();
+    let front = Front::mount(&front, disk.clone()).unwrap();
+    let mounted = Mounted::mount(front.path(), 0, SIZE, &folder.join("system"), "noatime").unwrap();
+    let mut synced = File::create(mounted.path().join("synced")).unwrap();
+    synced.write_all(b"safe").unwrap();
+    synced.sync_all().unwrap();
+    File::open(mounted.path()).unwrap().sync_all().unwrap();
+    disk.mark("synced");
+    fs::write(mounted.path().join("written"), b"not safe").unwrap();
+    disk.mark("written");
+    let recording = disk.recording();
+    drop(synced);
+    mounted.unmount().unwrap();
+    recording
+}
+
+/// What is in the two files after a cut at the end.
+fn after(folder: &Path, recording: &Recording) -> std::io::Result<[Option<Vec<u8>>; 2]> {
+    let path = folder.join("cut");
+    recording.cut(recording.end(), &LOST, 0).store(&path)?;
+    let mounted = Mounted::mount(&path, 0, SIZE, &folder.join("again"), "noatime")?;
+    let read = |name| fs::read(mounted.path().join(name)).ok();
+    let found = [read("synced"), read("written")];
+    mounted.unmount()?;
+    Ok(found)
+}
+
+/// Mounts belong to a thread, and tests share theirs with nobody.
+fn alone(test: impl FnOnce(&Path) + Send + 'static) {
+    let thread = thread::spawn(move || {
+        keep_private().expect("these tests need root");
+        let folder = tempfile::tempdir().unwrap();
+        test(folder.path());
+    });
+    thread.join().unwrap();
+}
+
+#[test]
+fn what_ext4_synced_survives_and_what_it_only_wrote_does_not() {
+    alone(|folder| {
+        let disk = Disk::new(formatted(folder));
+        let recording = record(folder, &disk);
+        assert!(recording.flushes(recording.end()) > 0, "no flush reached the disk");
+        let found = after(folder, &recording).unwrap();
+        assert_eq!(found, [Some(b"safe".to_vec()), None]);
+    });
+}
+
+#[test]
+fn without_flushes_the_same_test_fails() {
+    alone(|folder| {
+        let disk = Disk::new(formatted(folder));
+        disk.ignore_flushes();
+        let recording = record(folder, &disk);
+        let found = after(folder, &recording).unwrap();
+        assert_eq!(found, [None, None]);
+    });
+}
