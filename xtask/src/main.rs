@@ -5,9 +5,11 @@
 mod bench;
 mod build;
 mod demo;
+mod full;
 mod hand;
 mod packages;
 mod progress;
+mod python;
 mod setup;
 mod test;
 

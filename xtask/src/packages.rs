@@ -65,6 +65,10 @@ pub const PACKAGES: &[Package] = &[
         "busybox-static",
         "the peer's everyday commands: mount, cmp, poweroff",
     ),
+    package(
+        "python3-venv",
+        "an environment for the tests' Python packages (pip brings those)",
+    ),
     // Networks of the tests.
     package("iproute2", "makes network namespaces and links (ip)"),
 ];

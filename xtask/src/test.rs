@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
-use crate::{build, repository, setup};
+use crate::{build, full, python, repository, setup};
 
 /// Which tests.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -20,6 +20,25 @@ pub struct Options {
     /// Only the tests of this package.
     #[arg(short, long)]
     pub package: Option<String>,
+    /// The long tests too, each at most ten minutes; what passed is remembered until a source changes.
+    #[arg(long)]
+    pub full: bool,
+    /// With --full: forget what passed before.
+    #[arg(long, requires = "full")]
+    pub afresh: bool,
+    /// The seeds for seeded tests, instead of each one's own.
+    #[arg(long, value_name = "A..B", value_parser = full::seeds)]
+    pub seeds: Option<String>,
+}
+
+impl Options {
+    /// Adds the choice of packages to cargo's arguments.
+    pub(crate) fn choose_packages(&self, cargo: &mut Command) {
+        match &self.package {
+            Some(package) => cargo.args(["--package", package]),
+            None => cargo.arg("--workspace"),
+        };
+    }
 }
 
 /// Sets up, builds, checks and tests; fails when anything does.
@@ -59,20 +78,23 @@ pub fn run(options: &Options) -> Result<()> {
             .map(Path::to_path_buf)
             .context("an artifact lies in a folder")
     };
-    let mut tests = cargo(&["test", "--locked", "--no-fail-fast"]);
-    match &options.package {
-        Some(package) => tests.args(["--package", package]),
-        None => tests.arg("--workspace"),
+    let mut environment = vec![
+        ("SPINDLE_ARTIFACTS", folder(&release.kernel)?),
+        ("SPINDLE_ARTIFACTS_FAULTS", folder(&faults.kernel)?),
+        ("SPINDLE_PEER_KERNEL", peer),
+        ("SPINDLE_CLI", cli),
+        ("SPINDLE_PYTHON", python::interpreter()?),
+    ];
+    environment.extend(options.seeds.iter().map(|seeds| ("SPINDLE_SEEDS", seeds.into())));
+    let tally = if options.full {
+        full::run(options, &environment)?
+    } else {
+        let mut tests = cargo(&["test", "--locked", "--no-fail-fast"]);
+        options.choose_packages(&mut tests);
+        tests.envs(environment);
+        tests.arg("--").args(&options.filter);
+        count(tests)?
     };
-    tests
-        .env("SPINDLE_ARTIFACTS", folder(&release.kernel)?)
-        .env("SPINDLE_ARTIFACTS_FAULTS", folder(&faults.kernel)?)
-        .env("SPINDLE_PEER_KERNEL", &peer)
-        .env("SPINDLE_CLI", &cli);
-    if let Some(filter) = &options.filter {
-        tests.args(["--", filter]);
-    }
-    let tally = count(tests)?;
     println!("\n{} s in all", start.elapsed().as_secs());
     println!(
         "{} passed, {} failed, {} skipped",
@@ -92,7 +114,7 @@ pub fn run(options: &Options) -> Result<()> {
     }
 }
 
-fn cargo(arguments: &[&str]) -> Command {
+pub(crate) fn cargo(arguments: &[&str]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(repository()).args(arguments);
     command
@@ -109,16 +131,18 @@ fn step(what: &str, mut command: Command) -> Result<()> {
     Ok(())
 }
 
+/// How many tests did what.
 #[derive(Debug, Default)]
-struct Tally {
-    passed: u64,
-    failed: u64,
-    ignored: u64,
-    complete: bool,
+pub(crate) struct Tally {
+    pub passed: u64,
+    pub failed: u64,
+    pub ignored: u64,
+    /// Every process of tests ended well.
+    pub complete: bool,
 }
 
 /// Runs the tests, passing on what they print and adding up their closing lines.
-fn count(mut tests: Command) -> Result<Tally> {
+pub(crate) fn count(mut tests: Command) -> Result<Tally> {
     let mut child = tests
         .stdout(Stdio::piped())
         .spawn()
@@ -137,7 +161,7 @@ fn count(mut tests: Command) -> Result<Tally> {
 
 impl Tally {
     /// Adds a line such as `test result: ok. 4 passed; 0 failed; 0 ignored; ...`.
-    fn add(&mut self, line: &str) {
+    pub(crate) fn add(&mut self, line: &str) {
         let Some(result) = line.trim_start().strip_prefix("test result: ") else {
             return;
         };
