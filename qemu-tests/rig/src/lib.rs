@@ -5,6 +5,7 @@
 //! - [`Native`] is the same doors, vault and reader in this process, with the burner behind an in-process
 //!   transport: for quick tests and benchmarks.
 //! - [`peer::Peer`] is a workstation in QEMU with Debian's programs and Linux's own readers of discs.
+//! - [`RecordedDrive`] and [`DataPartition`] are a drive and a data disk whose power is cut, with `power`'s disk.
 //! - [`Spindle`] runs the real command line; [`foreign`] opens discs with programs nobody here wrote.
 //!
 //! Where the built artifacts lie is told by the environment, see [`Artifacts`]; `cargo xtask test` sets it. A missing
@@ -20,6 +21,8 @@ mod native;
 mod network;
 mod patience;
 pub mod peer;
+mod power_data;
+mod power_drive;
 mod scratch;
 mod serial;
 mod spindle;
@@ -32,6 +35,8 @@ pub use machine::{DataDisk, Machine, MachineOptions, Nic};
 pub use native::Native;
 pub use network::Network;
 pub use patience::{patience, until};
+pub use power_data::{DataPartition, check_file_system, new_data_disk};
+pub use power_drive::{DriveLog, RecordedDrive, drive_with};
 pub use scratch::Scratch;
 pub use serial::Serial;
 pub use spindle::{Ran, Spindle};

@@ -40,6 +40,8 @@ pub struct MachineOptions {
     pub artifacts: BoxArtifacts,
     /// The kernel's command line.
     pub command_line: String,
+    /// The networks whose clients may speak in the clear, as `spindle.plaintext` has them.
+    pub clear: String,
     /// The box's name.
     pub name: String,
     /// Mebibytes of memory.
@@ -68,6 +70,7 @@ impl MachineOptions {
         Self {
             artifacts,
             command_line,
+            clear: "0.0.0.0/0,::/0".into(),
             name: "spindle".into(),
             memory: 256,
             data: None,
@@ -123,7 +126,10 @@ impl Machine {
             .arg(&options.artifacts.initramfs)
             .args([
                 "-append",
-                &format!("{} spindle.name={}", options.command_line, options.name),
+                &format!(
+                    "{} spindle.name={} spindle.plaintext={}",
+                    options.command_line, options.name, options.clear
+                ),
             ])
             .args(["-device", "virtio-scsi-pci,id=scsi0"]);
         for (number, nic) in options.nics.iter().enumerate() {

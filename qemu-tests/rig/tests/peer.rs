@@ -13,19 +13,10 @@ use anyhow::{Context, Result, ensure};
 use client::SourceTree;
 use doors::Limits;
 use rig::foreign::{linux_rock_ridge_names, udf_names};
-use rig::peer::{Mounted, Peer};
+use rig::peer::{Layout, Mounted, Peer};
 use rig::tree::{self, Listing, Node};
-use rig::{Burner, Native, Scratch, patience};
+use rig::{Burner, Native, Scratch};
 use wire::{Burn, Outcome};
-
-/// A step that mounts a device and lists what is on it.
-fn mount(peer: &mut Peer<'_>, name: &str, kind: &str, device: &str) {
-    let script = format!(
-        "mount -t {kind} -o ro {device} /mnt || exit 1\n{}umount /mnt\n",
-        Mounted::commands("/mnt")
-    );
-    peer.step(name, &script);
-}
 
 /// Groups of paths that are one file.
 fn hard_links(root: &Path, listing: &Listing) -> Result<Vec<Vec<Vec<u8>>>> {
@@ -42,17 +33,16 @@ fn hard_links(root: &Path, listing: &Listing) -> Result<Vec<Vec<Vec<u8>>>> {
 }
 
 /// What `Mounted` holds of the user's tree, without the disc's own records.
-fn user_tree(output: &[u8]) -> Result<Mounted> {
-    let mut mounted = Mounted::parse(output)?;
+fn user_tree(mut mounted: Mounted) -> Mounted {
     mounted.listing.retain(|path, _| !path.starts_with(b".spindle"));
     mounted.links.retain(|path, _| !path.starts_with(b".spindle"));
-    Ok(mounted)
+    mounted
 }
 
 /// Isofs: names and links are Rock Ridge's. It numbers inodes by directory records, so that hard links show
 /// in their count alone.
-fn demand_iso(what: &str, output: &[u8], wanted: &Listing, groups: &[Vec<Vec<u8>>]) -> Result<()> {
-    let mounted = user_tree(output)?;
+fn demand_iso(what: &str, mounted: Mounted, wanted: &Listing, groups: &[Vec<Vec<u8>>]) -> Result<()> {
+    let mounted = user_tree(mounted);
     let seen = linux_rock_ridge_names(wanted, &mounted.listing);
     tree::demand_equal(what, &seen, &mounted.listing)?;
     for (path, (_, links)) in &mounted.links {
@@ -72,12 +62,12 @@ fn demand_iso(what: &str, output: &[u8], wanted: &Listing, groups: &[Vec<Vec<u8>
 /// Udf: hard links share an inode; symbolic links are there when asked for.
 fn demand_udf(
     what: &str,
-    output: &[u8],
+    mounted: Mounted,
     wanted: &Listing,
     groups: &[Vec<Vec<u8>>],
     symlinks: bool,
 ) -> Result<()> {
-    let mounted = user_tree(output)?;
+    let mounted = user_tree(mounted);
     let mut seen = udf_names(wanted, &mounted.listing);
     seen.retain(|_, node| symlinks || !matches!(node, Node::Symlink(_)));
     tree::demand_equal(what, &seen, &mounted.listing)?;
@@ -109,24 +99,12 @@ fn linux_mounts_what_a_box_burned() -> Result<()> {
         let drive = peer.burner(&burner);
         let image = peer.disk(&disc.join("disc.img"));
         let linked = peer.disk(&with_links);
-        let views = [
-            ("burner-iso9660", "iso9660", &drive),
-            ("burner-udf", "udf", &drive),
-            ("disk-iso9660", "iso9660", &image),
-            ("disk-udf", "udf", &image),
-            ("symlinks-iso9660", "iso9660", &linked),
-            ("symlinks-udf", "udf", &linked),
-        ];
-        for (name, kind, device) in &views {
-            mount(&mut peer, name, kind, device);
-        }
-        let transcript = peer.run(patience(120))?;
-        for (name, kind, _) in views {
-            let output = transcript.output(name)?;
-            match kind {
-                "udf" => demand_udf(name, output, &wanted, &groups, name.starts_with("symlinks"))?,
-                _ => demand_iso(name, output, &wanted, &groups)?,
-            }
+        let station = peer.boot()?;
+        for (what, device) in [("burner", drive), ("disk", image), ("symlinks", linked)] {
+            let iso = station.look(&device, Layout::Iso9660)?;
+            demand_iso(what, iso, &wanted, &groups)?;
+            let udf = station.look(&device, Layout::Udf)?;
+            demand_udf(what, udf, &wanted, &groups, what == "symlinks")?;
         }
         Ok(())
     })

@@ -1,4 +1,4 @@
-//! Trees as the peer's Linux shows them: a step that lists one, and its answer as a [`Listing`].
+//! Trees as the peer's Linux shows them: commands that list one, and what they wrote as a [`Listing`].
 
 use std::collections::BTreeMap;
 
@@ -19,10 +19,10 @@ pub struct Mounted {
 }
 
 impl Mounted {
-    /// The commands of a step that lists `folder`, to be parsed by [`Mounted::parse`].
+    /// The commands that list `folder`, to be parsed by [`Mounted::parse`].
     pub fn commands(folder: &str) -> String {
         format!(
-            "cd '{folder}' || exit 1\n\
+            "cd \"{folder}\" || exit 1\n\
              find . -mindepth 1 -printf '%y\\0%i\\0%n\\0%P\\0%l\\0' || exit 1\n\
              printf '{DIGESTS}\\0'\n\
              find . -type f -print0 | xargs -0 -r /usr/bin/sha256sum -z || exit 1\n\
@@ -30,7 +30,7 @@ impl Mounted {
         )
     }
 
-    /// The tree such a step told.
+    /// The tree such commands told.
     pub fn parse(output: &[u8]) -> Result<Self> {
         let mut fields = output.split(|byte| *byte == 0);
         let mut next = || fields.next().context("the listing ends too early");

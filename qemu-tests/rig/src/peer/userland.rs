@@ -14,6 +14,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     // Busybox as a shell would run its own `find` before any other.
     ("/bin/dash", "dash"),
     ("/usr/bin/growisofs", "growisofs"),
+    ("/usr/bin/dvd+rw-format", "dvd+rw-tools"),
     ("/usr/bin/dvd+rw-mediainfo", "dvd+rw-tools"),
     ("/usr/bin/genisoimage", "genisoimage"),
     ("/usr/bin/xorriso", "xorriso"),
@@ -22,18 +23,19 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("/usr/bin/find", "findutils"),
     ("/usr/bin/sha256sum", "coreutils"),
     ("/usr/bin/tar", "tar"),
+    ("/usr/bin/timeout", "coreutils"),
 ];
 
 /// Programs under the names others call them by.
 const ALIASES: &[(&str, &str)] = &[("usr/bin/mkisofs", "genisoimage")];
 
-const DIRECTORIES: &[&str] = &["dev", "proc", "sys", "tmp", "etc", "mnt", "steps"];
+const DIRECTORIES: &[&str] = &["dev", "proc", "sys", "tmp", "etc", "mnt"];
 
 /// The first process of the peer.
 const INIT: &str = include_str!("init.sh");
 
-/// The initramfs without steps. Uncompressed: QEMU copies it faster than an emulated processor unpacks.
-pub fn archive() -> Result<Vec<u8>> {
+/// The initramfs, with these programs besides. Uncompressed: QEMU copies it faster than an emulated processor unpacks.
+pub fn archive(further: &[PathBuf]) -> Result<Vec<u8>> {
     let mut archive = Archive::default();
     let mut made = BTreeSet::new();
     for directory in DIRECTORIES {
@@ -50,6 +52,12 @@ pub fn archive() -> Result<Vec<u8>> {
         files.extend(libraries(&path)?);
         files.insert(path);
     }
+    for program in further {
+        let path = program.canonicalize();
+        let path = path.with_context(|| format!("there is no program {}", program.display()))?;
+        files.extend(libraries(&path)?);
+        files.insert(path);
+    }
     for file in files {
         let path = file.to_str().context("a library's path is not UTF-8")?;
         let path = path.trim_start_matches('/');
@@ -61,15 +69,6 @@ pub fn archive() -> Result<Vec<u8>> {
         archive.symlink(alias, program)?;
     }
     archive.file("init", 0o755, INIT.as_bytes())?;
-    Ok(archive.finish()?)
-}
-
-/// An archive of steps, which the kernel unpacks over the first.
-pub fn steps<'a>(steps: impl Iterator<Item = (&'a str, &'a str)>) -> Result<Vec<u8>> {
-    let mut archive = Archive::default();
-    for (name, script) in steps {
-        archive.file(&format!("steps/{name}"), 0o755, script.as_bytes())?;
-    }
     Ok(archive.finish()?)
 }
 
