@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use images::data_disk;
+use rig::peer::Peer;
 use rig::{
     Adapter, Artifacts, Burner, DataDisk, Machine, MachineOptions, Network, Nic, OpticalDrive, Scratch,
     Spindle, patience, tree, until,
@@ -129,23 +130,58 @@ fn every_way_to_read_a_cd_drive_reads() -> Result<()> {
 }
 
 #[test]
-fn boxes_on_one_network_are_reached_through_a_cable_that_can_be_pulled() -> Result<()> {
+fn boxes_and_a_workstation_share_a_network_that_fails_now_and_then() -> Result<()> {
     Scratch::within("adapters-network", |scratch| {
         let artifacts = Artifacts::from_environment()?;
         let network = Network::new()?;
-        let mut machines = Vec::new();
-        for (name, address) in [("one", "10.77.0.1/24"), ("two", "10.77.0.2/24")] {
+        let mut boxes = Vec::new();
+        for (name, address) in [("one", "10.77.0.1/24"), ("two", "fd77::2/64")] {
             let mut options = options(&artifacts, scratch, name)?;
             options.nics = vec![Nic::Network(network.clone())];
             options.command_line = format!("{} spindle.ip={address}", options.command_line);
-            machines.push(Machine::start(&options, &[])?);
+            boxes.push(Machine::start(&options, &[])?);
+            boxes[boxes.len() - 1]
+                .serial
+                .expect("init: ready ", patience(30))?;
         }
-        for machine in &machines {
-            machine.serial.expect("init: ready ", patience(30))?;
+        let mut peer = Peer::new(&scratch.join("peer"))?;
+        peer.network(&network, "10.77.0.9/24");
+        peer.program(&artifacts.cli);
+        let station = peer.boot()?;
+        let spindle = format!("HOME=/tmp {} --json --box", artifacts.cli.display());
+
+        // IPv4 by broadcast, IPv6 by multicast find each other; each box answers for itself.
+        station
+            .run("ip -6 address add fd77::9/64 dev eth0 && sleep 3")?
+            .success()?;
+        for (name, address) in [("one", "10.77.0.1"), ("two", "[fd77::2]")] {
+            let status = station.run(&format!("{spindle} {address} status"))?.success()?;
+            let status: serde_json::Value = serde_json::from_slice(&status)?;
+            ensure!(status["name"] == name, "{status}");
         }
-        // Each announces itself on the segment: addresses in use are asked for before they are taken.
-        until("both boxes on the segment", patience(20), || {
-            Ok((network.ports() == 2).then_some(()))
-        })
+
+        // Lost frames cost time, not data.
+        network.lose_one_in(100);
+        let sent = "head -c 500000 /dev/urandom > /tmp/noise";
+        let put = format!("{sent} && {spindle} 10.77.0.1 put /tmp/noise");
+        let put: serde_json::Value = serde_json::from_slice(&station.run(&put)?.success()?)?;
+        ensure!(put["bytes"] == 500_000, "{put}");
+        let get = format!(
+            "{spindle} 10.77.0.1 get --tree {} noise - | cmp - /tmp/noise",
+            put["tree"]
+        );
+        station.run(&get)?.success()?;
+        network.lose_one_in(0);
+
+        // A pulled cable: that box is out of reach, the other is not; plugged in, all is as before.
+        network.plug(0, false);
+        ensure!(
+            station.run(&format!("{spindle} 10.77.0.1 status"))?.exit == 3,
+            "reached without a cable"
+        );
+        station.run(&format!("{spindle} [fd77::2] status"))?.success()?;
+        network.plug(0, true);
+        station.run(&format!("{spindle} 10.77.0.1 status"))?.success()?;
+        Ok(())
     })
 }
