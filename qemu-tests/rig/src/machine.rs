@@ -249,8 +249,7 @@ fn tail(text: &str) -> String {
 
 /// The Ethernet address of a machine's interface: locally administered, from its name.
 fn address(name: &str, number: usize) -> String {
-    let sum = crc_fast::checksum(crc_fast::CrcAlgorithm::Crc32Iscsi, name.as_bytes()).to_be_bytes();
-    let [.., a, b, c, d] = sum;
+    let [a, b, c, d] = crc32c::crc32c(name.as_bytes()).to_be_bytes();
     format!("02:{a:02x}:{b:02x}:{c:02x}:{d:02x}:{number:02x}")
 }
 

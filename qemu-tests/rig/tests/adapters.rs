@@ -72,7 +72,7 @@ fn burners_on_usb_archive() -> Result<()> {
     Scratch::within("adapters-usb", |scratch| {
         let artifacts = Artifacts::from_environment()?;
         let source = scratch.join("source");
-        tree::sample(&source, 12, 1_500_000)?;
+        tree::sample(&source, 12, 1_200_000)?;
         let capacity = Some(common::SMALL_DISC);
         let bot = Burner::with_disc("on-bot", &burner::BD_R, &scratch.join("bot"), capacity)?;
         let uas = Burner::with_disc("on-uas", &burner::BD_R, &scratch.join("uas"), capacity)?;
@@ -95,7 +95,7 @@ fn every_way_to_read_a_cd_drive_reads() -> Result<()> {
     Scratch::within("adapters-read", |scratch| {
         let artifacts = Artifacts::from_environment()?;
         let source = scratch.join("source");
-        tree::sample(&source, 12, 1_500_000)?;
+        tree::sample(&source, 12, 1_200_000)?;
         let image = scratch.join("pressed.iso");
         let made = Command::new("xorriso")
             .args(["-as", "mkisofs", "-quiet", "-R", "-V", "PRESSED", "-o"])
@@ -162,10 +162,10 @@ fn boxes_and_a_workstation_share_a_network_that_fails_now_and_then() -> Result<(
 
         // Lost frames cost time, not data.
         network.lose_one_in(100);
-        let sent = "head -c 500000 /dev/urandom > /tmp/noise";
+        let sent = "head -c 200000 /dev/urandom > /tmp/noise";
         let put = format!("{sent} && {spindle} 10.77.0.1 put /tmp/noise");
         let put: serde_json::Value = serde_json::from_slice(&station.run(&put)?.success()?)?;
-        ensure!(put["bytes"] == 500_000, "{put}");
+        ensure!(put["bytes"] == 200_000, "{put}");
         let get = format!(
             "{spindle} 10.77.0.1 get --tree {} noise - | cmp - /tmp/noise",
             put["tree"]

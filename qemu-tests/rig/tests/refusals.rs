@@ -162,9 +162,7 @@ fn absurd_names_and_a_client_that_dies_leave_nothing() -> Result<()> {
     session.send(2, &file("half", 100 << 20))?;
     let body = tree::noise(3, 200_000);
     for _ in 0..100 {
-        let mut data = u32::try_from(crc_fast::checksum(crc_fast::CrcAlgorithm::Crc32Iscsi, &body))?
-            .to_be_bytes()
-            .to_vec();
+        let mut data = crc32c::crc32c(&body).to_be_bytes().to_vec();
         data.extend_from_slice(&body);
         session.send_raw(wire::frame::DATA, 2, &data)?;
     }

@@ -34,8 +34,7 @@ use sha2::{Digest, Sha256};
 
 /// CRC-32C of a chunk, as it travels before it.
 fn crc32c(bytes: &[u8]) -> u32 {
-    // The library widens every CRC to 64 bits; the upper half of a 32-bit one is zero.
-    u32::try_from(crc_fast::checksum(crc_fast::CrcAlgorithm::Crc32Iscsi, bytes)).unwrap_or_default()
+    ::crc32c::crc32c(bytes)
 }
 
 fn finish(digest: Sha256) -> [u8; 32] {

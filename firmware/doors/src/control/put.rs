@@ -235,7 +235,7 @@ impl<'a, W: Write + Half> Put<'a, W> {
             let failure = refusal::malformed(&"a data frame is shorter than its checksum");
             return Err(Trouble::Ends(failure.end(id)));
         };
-        if crc_fast::crc32_iscsi(bytes) != u32::from_be_bytes(*checksum) {
+        if crc32c::crc32c(bytes) != u32::from_be_bytes(*checksum) {
             return Err(refusal::bad_checksum().into());
         }
         let (file, left, digest) = self.file(id)?;

@@ -115,7 +115,7 @@ impl<'a, W: Write + Half> Replies<'a, W> {
                 id,
                 body: DATA_HEADER_SIZE + read,
             };
-            let checksum = crc_fast::crc32_iscsi(data.get(..read).unwrap_or_default());
+            let checksum = crc32c::crc32c(data.get(..read).unwrap_or_default());
             let start = header.encode().into_iter().chain(checksum.to_be_bytes());
             for (slot, byte) in head.iter_mut().zip(start) {
                 *slot = byte;

@@ -212,7 +212,7 @@ pub fn hello(role: Role) -> Request {
 }
 
 pub fn data_frame(id: u32, bytes: &[u8]) -> Vec<u8> {
-    let mut body = crc_fast::crc32_iscsi(bytes).to_be_bytes().to_vec();
+    let mut body = crc32c::crc32c(bytes).to_be_bytes().to_vec();
     body.extend_from_slice(bytes);
     let mut out = Vec::new();
     frame::append(&mut out, DATA, id, &body);

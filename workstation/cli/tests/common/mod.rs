@@ -97,7 +97,7 @@ fn converse(mut stream: TcpStream, script: &dyn Fn(&Request) -> Vec<Act>) -> std
             match act {
                 Act::Say(reply) => frame::append(&mut out, reply.kind(), header.id, &reply.encode()),
                 Act::Data(data) => {
-                    let crc = crc_fast::crc32_iscsi(&data).to_be_bytes();
+                    let crc = crc32c::crc32c(&data).to_be_bytes();
                     frame::append(&mut out, DATA, header.id, &[&crc[..], &data].concat());
                 }
                 Act::Noise(bytes) => out = bytes,
