@@ -11,7 +11,7 @@ use crate::command::{
 use crate::drive::{CONFIGURATION_LENGTH, Drive};
 use crate::error::Error;
 use crate::profile::Profile;
-use crate::strategy::{OpenTrack, Order, strategy};
+use crate::strategy::{OpenTrack, Order, Strategy, strategy};
 use crate::transport::{Host, Transport};
 
 /// -150 as a block address.
@@ -193,6 +193,12 @@ impl From<TrackInformation<'_>> for Track {
     }
 }
 
+/// A disc about whose state the drive must tell: it may be written in sequence, or formatted by a burn.
+fn is_told(profile: Profile) -> bool {
+    let random = |row: &Strategy| row.order == Order::Random;
+    strategy(profile).is_some_and(|row| !random(row) || profile == Profile::DVD_PLUS_RW)
+}
+
 /// "Not for this disc": some answers exist for some discs only, and their absence is no error.
 fn optional<R>(answer: Result<R, Error>) -> Result<Option<R>, Error> {
     match answer {
@@ -254,7 +260,7 @@ impl<T: Transport, H: Host> Drive<T, H> {
     fn recording_state(&mut self, disc: &mut Disc) -> Result<(), Error> {
         let mut answer = [0; 34];
         let information = match self.query(&ReadDiscInformation, &mut answer) {
-            answer if strategy(disc.profile).is_some() => answer?,
+            answer if is_told(disc.profile) => answer?,
             answer => match optional(answer)? {
                 Some(information) => information,
                 None => return Ok(()),
@@ -320,12 +326,14 @@ impl<T: Transport, H: Host> Drive<T, H> {
             (Some(Order::Sequential), _) => {}
             (Some(Order::Random), _) => {
                 disc.model = Model::Overwritable;
-                disc.formatted = state != UNFORMATTED && capacities.is_some();
                 let background = disc.profile == Profile::DVD_PLUS_RW;
-                if background {
-                    // As DVD+RW says of itself; the type of its descriptor differs between drives.
-                    disc.formatted = disc.background != Background::None;
-                }
+                // DVD+RW says it of itself; the type of its descriptor differs between drives.
+                let unformatted = match background {
+                    true => disc.background == Background::None,
+                    false => state == UNFORMATTED,
+                };
+                // A burn would format it: what can be read is not put at risk for one answer.
+                disc.formatted = !unformatted || disc.readable > 1;
                 disc.reach = if disc.formatted { disc.capacity } else { 0 };
                 // What a burn would find: all that background formatting reaches, or the usual format.
                 disc.capacity = match offered(&[if background { DVD_PLUS_RW } else { FULL }]) {

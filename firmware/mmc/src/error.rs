@@ -94,8 +94,6 @@ pub enum Error {
         /// What the disc is.
         profile: Profile,
     },
-    /// the disc was formatted for pseudo-overwrite, which no session can be added to
-    PseudoOverwrite,
     /// the disc is finalised and takes no more data
     Finalised,
     /// track {track} was never closed; it starts at block {start}
@@ -287,10 +285,6 @@ impl Error {
             Self::NotOverwritable { .. } => (
                 "it is written in sequence and its sessions are closed",
                 "append a session instead",
-            ),
-            Self::PseudoOverwrite => (
-                "another program formatted the disc so (growisofs does by default)",
-                "take a new disc; this one reads",
             ),
             Self::Finalised => ("it was closed for good, or pressed", "take a new disc"),
             Self::OpenTrack { .. } => (

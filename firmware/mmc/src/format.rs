@@ -22,7 +22,8 @@ pub enum Format {
     LeastSpare,
     /// BD-RE: without spare areas. Faster, since nothing is checked, and without defence against bad spots.
     NoSpare,
-    /// DVD+RW and DVD-RW: the whole disc before the command ends. Takes up to an hour.
+    /// The whole disc before the command ends; takes up to an hour on DVD+RW and DVD-RW. Others are never
+    /// formatted less.
     Whole,
 }
 
@@ -70,10 +71,12 @@ impl<T: Transport, H: Host> Drive<T, H> {
         // Preferred types first; of one type the first descriptor is the usual one, the largest that with the
         // least spare area.
         let kinds: &[u8] = match (profile, format) {
-            (Profile::BD_RE, Format::Usual) => &[FULL, BD_RE_SPARES],
+            (Profile::BD_RE, Format::Usual | Format::Whole) => &[FULL, BD_RE_SPARES],
             (Profile::BD_RE, Format::LeastSpare) => &[BD_RE_SPARES],
             (Profile::BD_RE, Format::NoSpare) => &[BD_RE_NO_SPARES],
-            (Profile::DVD_RAM, Format::Usual | Format::LeastSpare) => &[FULL, SPARES_EXPANDED],
+            (Profile::DVD_RAM, Format::Usual | Format::LeastSpare | Format::Whole) => {
+                &[FULL, SPARES_EXPANDED]
+            }
             (Profile::DVD_PLUS_RW, Format::Usual | Format::Whole) => {
                 return Ok(FormatDescriptor {
                     blocks: FormatDescriptor::ALL,

@@ -14,13 +14,15 @@
 //! let disc = recorder.finish()?;                  // closes as intended
 //! ```
 //!
+//! Discs left half-written: [`Drive::diagnose`], [`Drive::resume`] exactly where the disc ends, [`Drive::repair`];
+//! [`Drive::finalise`]. Discs that read badly: [`Drive::layout`], [`Reader::rescue`].
+//!
 //! Principles:
 //! - No allocation, no panics on what a drive sends: every answer goes through one checked view.
 //! - Sense data is judged once: retry, wait, degrade or stop, each with text, cause and remedy.
 //! - Nothing is guessed after a lost answer: the drive is asked where it stands, or what it holds is read.
 //! - Families of discs and peculiarities of drives are rows in tables.
 //! - No command that rewrites firmware, no raw pass-through, and BD-R is never formatted.
-//!
 //! - A new kind of disc is a row in `strategy` and at most a preparation in `recorder`.
 //!
 //! Limits: data in blocks of 2048 bytes, one track a session. Writes CD-R, CD-RW, DVD-R, DVD-RW, DVD-R DL,

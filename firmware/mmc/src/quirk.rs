@@ -7,6 +7,9 @@ pub struct Quirks {
     pub synchronous_start: bool,
     /// TEST UNIT READY says ready while SYNCHRONIZE CACHE with Immed still runs: flush without Immed.
     pub synchronous_flush: bool,
+    /// The next writable address stays where the burn began until its track is closed: nothing is concluded
+    /// from it meanwhile.
+    pub address_stands_still: bool,
 }
 
 /// What the driver does about a peculiarity.
@@ -38,6 +41,7 @@ pub struct Peculiarity {
 const NONE: Quirks = Quirks {
     synchronous_start: false,
     synchronous_flush: false,
+    address_stands_still: false,
 };
 
 /// All that are known and concern what this driver does.
@@ -193,6 +197,17 @@ pub static PECULIARITIES: &[Peculiarity] = &[
         answer: Answer::Always("only the lengths inside answers count"),
     },
     Peculiarity {
+        name: "address stands still",
+        vendor: "IET",
+        products: &["VIRTUAL-CDROM"],
+        does: "tells block 0 as the next writable one until the track is closed (Debian's tgt)",
+        source: "seen at tgt 1.0.85; its README.mmc tells how little it claims",
+        answer: Answer::Only(Quirks {
+            address_stands_still: true,
+            ..NONE
+        }),
+    },
+    Peculiarity {
         name: "old format field",
         vendor: "QEMU",
         products: &["QEMU DVD-ROM"],
@@ -223,6 +238,7 @@ impl Quirks {
                 Answer::Only(quirks) => Self {
                     synchronous_start: all.synchronous_start || quirks.synchronous_start,
                     synchronous_flush: all.synchronous_flush || quirks.synchronous_flush,
+                    address_stands_still: all.address_stands_still || quirks.address_stands_still,
                 },
             })
     }

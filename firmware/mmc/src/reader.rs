@@ -254,7 +254,8 @@ impl<T: Transport, H: Host> Reader<'_, T, H> {
             Data::None,
         ) {
             Err(error) if error.reaction() != Reaction::Degrade => return Err(error),
-            _ => self.drive.start()?,
+            Err(_) => {} // it never stops
+            Ok(()) => self.drive.start()?,
         }
         self.drive.ready()?;
         if let Some(blocks) = self.flood(&region)? {

@@ -1,7 +1,8 @@
 //! Speeds: which there are, asking for one, and what the drive made of it.
 
 use crate::command::{
-    GetCurrentPerformance, GetPerformance, ModeSenseSpeeds, SetCdSpeed, SetStreaming, StreamingDescriptor,
+    GetCurrentPerformance, GetPerformance, ModeSenseSpeeds, ReadCapacity, SetCdSpeed, SetStreaming,
+    StreamingDescriptor,
 };
 use crate::drive::Drive;
 use crate::error::Error;
@@ -149,6 +150,21 @@ impl<T: Transport, H: Host> Drive<T, H> {
         self.apply_paces(read, write, &Speeds::default())
     }
 
+    /// The disc's last block, which SET STREAMING wants and some drives check: as the speed descriptors have
+    /// it, blank discs included, else as READ CAPACITY does.
+    fn last_block(&mut self) -> Result<u32, Error> {
+        let mut answer = [0; 264];
+        let listed = offered(self.query(&GetPerformance, &mut answer))?;
+        if let Some(last) = listed.and_then(|list| list.last_block()) {
+            return Ok(last);
+        }
+        match self.query(&ReadCapacity, &mut [0; 8]) {
+            Ok(capacity) => Ok(capacity.last_block),
+            Err(error @ (Error::Transport { .. } | Error::NoDisc)) => Err(error),
+            Err(_) => Ok(0),
+        }
+    }
+
     /// SET STREAMING, else SET CD SPEED; a drive without both is taken as it is.
     fn apply_paces(&mut self, read: Pace, write: Pace, offered: &Speeds) -> Result<(), Error> {
         // Faster than any drive, and far from overflow inside one.
@@ -165,7 +181,7 @@ impl<T: Transport, H: Host> Drive<T, H> {
         let descriptor = StreamingDescriptor {
             restore_defaults: (read, write) == (Pace::Fastest, Pace::Fastest),
             rotation,
-            last_block: u32::MAX >> 1,
+            last_block: self.last_block()?,
             read: number(read),
             write: number(write),
         };

@@ -69,6 +69,14 @@ impl<'a> WriteSpeeds<'a> {
             .map(descriptor)
             .filter(|descriptor| descriptor.speed != 0)
     }
+    /// The disc's last block, as the descriptors name it.
+    #[must_use]
+    pub fn last_block(&self) -> Option<u32> {
+        descriptors(self.0)
+            .map(|at| self.0.u32(at + 4))
+            .max()
+            .filter(|last| *last != 0)
+    }
 }
 
 /// GET PERFORMANCE (MMC-6, ACh), type 00h, nominal: how fast the drive is set to read or write now.

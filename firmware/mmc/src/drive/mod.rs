@@ -139,10 +139,19 @@ impl<T: Transport, H: Host> Drive<T, H> {
             .map(|feature| feature.code)
             .take(96)
             .collect();
-        drive.identity.buffer_kib = match drive.query(&ModeSense, &mut [0; 30]) {
-            Ok(capabilities) => capabilities.buffer_kib(),
+        let mut capabilities = [0; 30];
+        let mut page = drive
+            .query(&ModeSense, &mut capabilities)
+            .map(|page| page.buffer_kib());
+        if page == Err(Error::NoDisc) {
+            // No disc is needed for it: QEMU's drive reports an exchanged disc so, once.
+            page = drive
+                .query(&ModeSense, &mut capabilities)
+                .map(|page| page.buffer_kib());
+        }
+        drive.identity.buffer_kib = match page {
             Err(Error::Transport { command, error }) => return Err(Error::Transport { command, error }),
-            Err(_) => 0, // a page MMC-4 made optional
+            page => page.unwrap_or(0), // a page MMC-4 made optional
         };
         Ok(drive)
     }

@@ -21,7 +21,7 @@ impl<T: Transport, H: Host> Recorder<'_, T, H> {
             Error::Refused { sense, .. } => Error::WriteFailed { address, sense },
             other => other,
         })?;
-        if !self.plan.tells_next() {
+        if !self.plan.tells_next() || self.drive.quirks.address_stands_still {
             self.prove_recent()?;
             self.recent.clear();
             return Ok(());

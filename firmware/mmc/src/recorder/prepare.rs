@@ -24,18 +24,19 @@ impl<T: Transport, H: Host> Recorder<'_, T, H> {
                 self.drive.set_write_parameters(kind, self.plan.close)?;
                 self.begins_where_planned()?;
             }
-            _ if goes_on => {}
-            Preparation::None => {}
-            Preparation::Cue => self.cue()?,
-            Preparation::Reserve(kind) => self.reserve(kind)?,
-            Preparation::LayerBreak(blocks) => self.break_layers(blocks)?,
-            Preparation::Format(descriptor) => self.format(descriptor)?,
+            // A power cut stops these, too.
             Preparation::Restart => self.drive.restart_background_format()?,
             Preparation::Grow => self.drive.format_unit(FormatDescriptor {
                 blocks: 0, // as far as it will be written
                 kind: format_type::DVD_RW_QUICK_GROW,
                 parameter: 16,
             })?,
+            _ if goes_on => {}
+            Preparation::None => {}
+            Preparation::Cue => self.cue()?,
+            Preparation::Reserve(kind) => self.reserve(kind)?,
+            Preparation::LayerBreak(blocks) => self.break_layers(blocks)?,
+            Preparation::Format(descriptor) => self.format(descriptor)?,
         }
         // FORMAT UNIT lets no plan but this one stand.
         self.plan.generation = self.drive.generation;

@@ -1,5 +1,6 @@
 //! Whatever bytes a drive sends, decoders end and say something.
 
+use core::ops::ControlFlow;
 use core::time::Duration;
 use std::format;
 use std::vec::Vec;
@@ -10,10 +11,10 @@ use super::model::{Answer, Ear, Fault, Model, drive, image};
 use crate::command::{
     GetConfiguration, GetCurrentPerformance, GetEventStatus, GetPerformance, Inquiry, ModeSense,
     ModeSenseSpeeds, Query, ReadBufferCapacity, ReadCapacity, ReadDiscInformation, ReadDiscStructure,
-    ReadFormatCapacities, ReadTrackInformation, RequestSense, SenseWriteParameters,
+    ReadFormatCapacities, ReadFullToc, ReadToc, ReadTrackInformation, RequestSense, SenseWriteParameters,
 };
 use crate::transport::{Completion, Data, Transport, TransportError};
-use crate::{BLOCK, Drive, Error, Intent, Reload, Sense, Track};
+use crate::{BLOCK, Drive, Error, Intent, Interrupted, Pace, Reload, Sense, Track};
 
 /// Every view over these bytes, every accessor of it.
 fn look_at_all(raw: &[u8]) {
@@ -53,6 +54,7 @@ fn look_at_all(raw: &[u8]) {
     }
     if let Ok(view) = GetPerformance::response(raw) {
         assert!(view.speeds().count() * 16 + 8 <= raw.len());
+        let _ = view.last_block();
     }
     let _ = GetCurrentPerformance::response(raw).map(|view| view.fastest());
     if let Ok(view) = ModeSenseSpeeds::response(raw) {
@@ -61,6 +63,12 @@ fn look_at_all(raw: &[u8]) {
     }
     if let Ok(view) = SenseWriteParameters::response(raw) {
         assert_eq!(view.as_bytes().len(), 60);
+    }
+    if let Ok(view) = ReadToc::response(raw) {
+        assert!(view.entries().count() * 8 + 4 <= raw.len());
+    }
+    if let Ok(view) = ReadFullToc::response(raw) {
+        assert!(view.entries().count() * 11 + 4 <= raw.len());
     }
     if let Ok(view) = ReadDiscStructure::response(raw) {
         assert!(view.field(100, 6).len() <= 6);
@@ -136,6 +144,18 @@ fn use_drive(noise: Noise) -> Result<(), Error> {
     let _ = reader.read(0, &mut [0; 40 * BLOCK]);
     let _ = reader.defeat_cache(0..1000, Reload::Allowed);
     let _ = reader.defeat_cache(0..1000, Reload::Forbidden);
+    if let Ok(salvage) = reader.rescue(0..200, 2, |_| ControlFlow::Continue(())) {
+        assert_eq!(salvage.read + salvage.bad + salvage.run_out, 200);
+    }
+    if let Ok(layout) = drive.layout() {
+        assert!(layout.sessions() <= layout.tracks.len());
+    }
+    let _ = drive.diagnose();
+    let _ = drive.set_speeds(Pace::AtMost(1), Pace::Fastest);
+    let _ = drive.resume(&Interrupted {
+        intent: Intent::new(disc.next_writable().unwrap_or(0), 640),
+        journalled: 320,
+    });
     let plan = drive.plan(&Intent::new(disc.next_writable().unwrap_or(0), 64))?;
     let cluster = usize::try_from(plan.cluster_blocks()).unwrap() * BLOCK;
     let mut recorder = drive.record(plan)?;

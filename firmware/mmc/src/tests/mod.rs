@@ -8,3 +8,5 @@ mod model;
 mod odd;
 mod overwrite;
 mod read;
+mod readers;
+mod trouble;

@@ -378,6 +378,23 @@ fn play(name: &str) -> Option<(u16, Act, Check)> {
             };
             burns(drive);
         }),
+        "address stands still" => (
+            0x1B,
+            |stage, model, cdb, data| match cdb[0] {
+                0x5B => {
+                    stage.flag = true;
+                    None
+                }
+                0x52 if !stage.flag && !model.blocks.is_empty() => {
+                    let mut track = [0; 34];
+                    (track[1], track[2], track[3], track[7]) = (32, 1, 1, 1);
+                    track[16..20].copy_from_slice(&6400u32.to_be_bytes());
+                    answer(data, &track)
+                }
+                _ => None,
+            },
+            burns,
+        ),
         "old format field" => (
             0x08,
             |stage, model, cdb, data| match cdb[0] {
