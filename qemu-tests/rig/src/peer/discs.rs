@@ -79,16 +79,24 @@ impl Program {
         match self {
             Self::Growisofs => {
                 let spare = spare(medium);
-                format!("growisofs{spare} -Z $drive -quiet {GENISOIMAGE} -V FIRST {tree}")
+                // tty: it also overwrites a file system without asking.
+                let force = format!("-use-the-force-luke=tty{spare}");
+                format!("growisofs {force} -Z $drive -quiet {GENISOIMAGE} -V FIRST {tree}")
             }
             Self::Xorriso => {
                 let close = if at_once { "-close on " } else { "" };
                 format!("xorriso -outdev $drive -blank as_needed -volid FIRST {close}-map {tree} / -commit")
             }
-            Self::Cdrskin => format!("{} && cdrskin -v dev=$drive blank=as_needed $own/disc.iso", image(tree)),
+            Self::Cdrskin => format!(
+                "{} && cdrskin -v dev=$drive blank=as_needed $own/disc.iso",
+                image(tree)
+            ),
             Self::Wodim => {
                 let mode = if at_once { "-dao" } else { "-tao" };
-                format!("{} && wodim -v gracetime=2 dev=$drive {mode} $own/disc.iso", image(tree))
+                format!(
+                    "{} && wodim -v gracetime=2 dev=$drive {mode} $own/disc.iso",
+                    image(tree)
+                )
             }
         }
     }
@@ -99,7 +107,10 @@ impl Program {
         match self {
             Self::Growisofs => {
                 let spare = spare(medium);
-                Some(format!("growisofs{spare} -M $drive -quiet {SESSION} -V SECOND {tree}"))
+                let force = format!("-use-the-force-luke=tty{spare}");
+                Some(format!(
+                    "growisofs {force} -M $drive -quiet {SESSION} -V SECOND {tree}"
+                ))
             }
             Self::Xorriso => Some(format!("xorriso -dev $drive -volid SECOND -map {tree} / -commit")),
             Self::Cdrskin | Self::Wodim => None,
@@ -115,7 +126,7 @@ fn image(tree: &str) -> String {
 /// Without it growisofs formats a BD-R for pseudo-overwrite, which nobody but growisofs can append to.
 fn spare(medium: &Profile) -> &'static str {
     match (medium.structure_family, medium.strategy) {
-        (1, Strategy::Sequential) => " -use-the-force-luke=spare:none",
+        (1, Strategy::Sequential) => ",spare:none",
         _ => "",
     }
 }
@@ -139,7 +150,8 @@ impl Workstation {
     /// Mounts the disc in the drive `device`, lists it with digests of every byte, and unmounts it.
     pub fn look(&self, device: &str, layout: Layout) -> Result<Mounted> {
         let commands = format!(
-            "mkdir -p $own/mnt\nmount -t {} -o ro $drive $own/mnt || exit 1\n{}umount $own/mnt",
+            "mkdir -p $own/mnt\nmount -t {} -o ro $drive $own/mnt || exit 1\n\
+             trap 'cd /; umount $own/mnt' EXIT\n{}",
             layout.name(),
             Mounted::commands("$own/mnt")
         );

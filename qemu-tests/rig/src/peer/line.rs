@@ -78,7 +78,13 @@ impl Line {
         let stream = self.0.get_mut();
         // The peer itself ends a script in time; only a peer that is stuck does not answer.
         stream.set_read_timeout(Some(limit + patience(15)))?;
-        write!(stream, "{} {} {}\n{script}", script.len(), input.len(), limit.as_secs())?;
+        write!(
+            stream,
+            "{} {} {}\n{script}",
+            script.len(),
+            input.len(),
+            limit.as_secs()
+        )?;
         stream.write_all(input)?;
         let header = self.read_line().context("no answer from the peer")?;
         let parsed = header.split_once(' ').and_then(|(exit, length)| {

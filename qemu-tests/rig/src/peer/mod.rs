@@ -104,8 +104,12 @@ impl Peer {
                 .context("qemu-system-x86_64 cannot be started: `cargo xtask setup` installs it")?,
         );
         let meet = |qemu: &mut Running| {
-            let streams = (0..LINES).map(|_| accept(&listener, qemu)).collect::<Result<Vec<_>>>()?;
-            let lines = streams.into_iter().map(|stream| Line::meet(stream, patience(120)));
+            let streams = (0..LINES)
+                .map(|_| accept(&listener, qemu))
+                .collect::<Result<Vec<_>>>()?;
+            let lines = streams
+                .into_iter()
+                .map(|stream| Line::meet(stream, patience(120)));
             lines.collect::<Result<Vec<_>>>()
         };
         let lines = meet(&mut qemu).with_context(|| end_of(&console))?;
@@ -121,7 +125,11 @@ impl Peer {
     }
 
     fn command(&self, initramfs: &Path, console: &Path, lines: u16) -> Result<Command> {
-        let addresses: Vec<&str> = self.networks.iter().map(|(_, address)| address.as_str()).collect();
+        let addresses: Vec<&str> = self
+            .networks
+            .iter()
+            .map(|(_, address)| address.as_str())
+            .collect();
         let command_line = format!(
             "{} BURNERS={} ADDRESSES={}",
             command_line()?,
@@ -131,8 +139,20 @@ impl Peer {
         let mut command = Command::new("qemu-system-x86_64");
         command
             .args(["-M", "q35,sata=off", "-accel", "tcg,thread=multi", "-cpu", "max"])
-            .args(["-smp", "2", "-m", "384", "-nodefaults", "-display", "none", "-no-reboot"])
-            .args(["-chardev", &format!("file,id=console,path={}", option_text(console)?)])
+            .args([
+                "-smp",
+                "2",
+                "-m",
+                "384",
+                "-nodefaults",
+                "-display",
+                "none",
+                "-no-reboot",
+            ])
+            .args([
+                "-chardev",
+                &format!("file,id=console,path={}", option_text(console)?),
+            ])
             .args(["-serial", "chardev:console"])
             .arg("-kernel")
             .arg(&self.kernel)
@@ -143,7 +163,10 @@ impl Peer {
             .args(["-device", "virtio-serial-pci"]);
         for line in 0..LINES {
             command
-                .args(["-chardev", &format!("socket,id=line{line},host=127.0.0.1,port={lines}")])
+                .args([
+                    "-chardev",
+                    &format!("socket,id=line{line},host=127.0.0.1,port={lines}"),
+                ])
                 .args(["-device", &format!("virtserialport,chardev=line{line}")]);
         }
         for (number, disk) in self.disks.iter().enumerate() {
@@ -158,9 +181,10 @@ impl Peer {
         for (number, (network, address)) in self.networks.iter().enumerate() {
             let id = format!("net{number}");
             let mac = hardware_address(address)?;
-            command
-                .args(["-netdev", &network.backend(&id)])
-                .args(["-device", &format!("virtio-net-pci,netdev={id},mac={mac},romfile=")]);
+            command.args(["-netdev", &network.backend(&id)]).args([
+                "-device",
+                &format!("virtio-net-pci,netdev={id},mac={mac},romfile="),
+            ]);
         }
         for (number, drive) in self.drives.iter().enumerate() {
             ensure!(
@@ -226,7 +250,11 @@ impl Workstation {
     /// Copies a folder into the peer; `to` is there afterwards, with what is in `folder`.
     pub fn put(&self, folder: &Path, to: &str) -> Result<()> {
         let tar = Command::new("tar").arg("-cC").arg(folder).arg(".").output()?;
-        ensure!(tar.status.success(), "tar: {}", String::from_utf8_lossy(&tar.stderr));
+        ensure!(
+            tar.status.success(),
+            "tar: {}",
+            String::from_utf8_lossy(&tar.stderr)
+        );
         let script = format!("mkdir -p '{to}' && tar -xC '{to}'");
         let answer = self.run_for(patience(SCRIPT), &script, &tar.stdout)?;
         answer.success().context(to.to_owned()).map(drop)
@@ -296,7 +324,11 @@ fn end_of(console: &Path) -> String {
     let text = String::from_utf8_lossy(&text);
     let lines: Vec<&str> = text.lines().collect();
     let tail = lines.get(lines.len().saturating_sub(25)..).unwrap_or_default();
-    format!("the peer's console ends with\n{}\n({})", tail.join("\n"), console.display())
+    format!(
+        "the peer's console ends with\n{}\n({})",
+        tail.join("\n"),
+        console.display()
+    )
 }
 
 /// QEMU, killed when dropped: with a command outstanding it ignores SIGTERM.
