@@ -21,13 +21,15 @@ impl<T: Transport, H: Host> Drive<T, H> {
         let condition = self.diagnose()?;
         let disc = condition.disc;
         let profile = disc.profile;
+        let row = strategy(profile);
+        // First: a disc that is overwritten may call itself complete and yet be written at any time.
+        if row.is_some_and(|row| row.order != Order::Sequential) {
+            return Err(Error::NotFinalisable { profile });
+        }
         if disc.status == DiscStatus::Complete {
             return Ok(disc);
         }
-        let row = strategy(profile).ok_or(Error::CannotWrite { profile })?;
-        if row.order != Order::Sequential {
-            return Err(Error::NotFinalisable { profile });
-        }
+        let row = row.ok_or(Error::CannotWrite { profile })?;
         if let Some(track) = condition.tracks.first() {
             return Err(Error::OpenTrack {
                 track: track.number,

@@ -115,7 +115,10 @@ fn work(place: &mut Place, stage: Stage, session: &Session, fault: &Fault) -> Re
             while recorder.written() < SESSION {
                 recorder.write(session.part(session.first + recorder.written(), cluster))?;
             }
-            place.burner.drive.control(|drive| drive.faults().arm(fault.clone()));
+            place
+                .burner
+                .drive
+                .control(|drive| drive.faults().arm(fault.clone()));
             recorder.finish()?;
         }
         Stage::Verify => {
@@ -163,7 +166,11 @@ fn recover(place: &mut Place, session: &Session) -> Result<()> {
             }
             Resumption::Closed(_) if place.reads(session)? => return Ok(()),
             Resumption::Closed(_) => place.next()?,
-            Resumption::Repair(_) => place.drive.repair(Close::Appendable)?.next_writable().context("no room")?,
+            Resumption::Repair(_) => place
+                .drive
+                .repair(Close::Appendable)?
+                .next_writable()
+                .context("no room")?,
             Resumption::Lost(loss) => anyhow::bail!("lost: {loss}"),
         };
         let again = Session::new(3, next, SESSION);
@@ -214,10 +221,16 @@ fn try_one(
         let told = error.chain().find_map(|cause| cause.downcast_ref::<mmc::Error>());
         let told = told.with_context(|| format!("{name}: {error:#}"))?;
         ensure!(!told.remedy().is_empty(), "{name}: {told} has no remedy");
-        ensure!(!told.to_string().is_empty() && !told.cause().is_empty(), "{name}: {told}");
+        ensure!(
+            !told.to_string().is_empty() && !told.cause().is_empty(),
+            "{name}: {told}"
+        );
     }
     if good && !swaps {
-        ensure!(is_true(&place, &disc, &session, sequential)?, "{name}: called good and is not");
+        ensure!(
+            is_true(&place, &disc, &session, sequential)?,
+            "{name}: called good and is not"
+        );
     }
     if swaps {
         // Whichever disc it was that the burn began on: nothing was called good which is not on one.
@@ -251,19 +264,37 @@ fn other_disc(profile: &'static Profile, capacity: u32) -> Result<(tempfile::Tem
     Ok((other.folder, disc))
 }
 
+/// What passes by itself costs no session: a driver that gave up at everything would pass everything else.
+fn is_passing(fault: &Fault) -> bool {
+    matches!(
+        fault,
+        Fault::ReadError { tries: Some(_), .. }
+            | Fault::LongWrite { times: Some(_), .. }
+            | Fault::LostReply { times: Some(_), .. }
+            | Fault::BusReset { times: Some(_), .. }
+            | Fault::BecomingReady { .. }
+            | Fault::SlowClose { .. }
+            | Fault::OpcFails { .. }
+            | Fault::FalseBuffer { .. }
+            | Fault::ReplyDelay { .. }
+    )
+}
+
 fn table(family: (&'static Profile, u32)) -> Result<()> {
     let (_kept, other) = other_disc(family.0, family.1)?;
+    let faults = faults(0, &other);
+    let mut lost = Vec::new();
     for stage in STAGES {
-        let mut number = 0;
-        let mut survived = 0;
-        while let Some(good) = try_one(family, stage, number, &other)? {
-            survived += usize::from(good);
-            number += 1;
+        let mut tried = 0;
+        while let Some(good) = try_one(family, stage, tried, &other)? {
+            if let Some(fault) = faults.get(tried).filter(|fault| !good && is_passing(fault)) {
+                lost.push(format!("{stage:?} {fault:?}"));
+            }
+            tried += 1;
         }
-        ensure!(number == faults(0, &other).len(), "{stage:?} tried {number}");
-        // A driver that gives up at everything would pass everything else.
-        ensure!(survived * 2 > number, "{stage:?}: only {survived} of {number} survived");
+        ensure!(tried == faults.len(), "{stage:?} tried {tried}");
     }
+    ensure!(lost.is_empty(), "given up for what passes: {lost:#?}");
     Ok(())
 }
 
@@ -288,17 +319,22 @@ fn faults_with_an_overwritten_disc() -> Result<()> {
 }
 
 /// Reads a range to its end, bad blocks as zeroes.
-fn copy(place: &mut Place, range: std::ops::Range<u32>, tail: u32, effort: Effort) -> Result<(Vec<u8>, Salvage)> {
+fn copy(
+    place: &mut Place,
+    range: std::ops::Range<u32>,
+    tail: u32,
+    effort: Effort,
+) -> Result<(Vec<u8>, Salvage)> {
     let mut copy = Vec::new();
     let mut next = range.start;
     let salvage = place.drive.reader().with(effort).rescue(range, tail, |piece| {
         let (address, blocks) = match piece {
             Piece::Read { address, data } => {
                 copy.extend_from_slice(data);
-                (address, u32::try_from(data.len() / BLOCK).unwrap())
+                (address, u32::try_from(data.len() / BLOCK).expect("32 bits"))
             }
             Piece::Bad { address, blocks, .. } | Piece::RunOut { address, blocks } => {
-                copy.resize(copy.len() + usize::try_from(blocks).unwrap() * BLOCK, 0);
+                copy.resize(copy.len() + usize::try_from(blocks).expect("64 bits") * BLOCK, 0);
                 (address, blocks)
             }
         };
@@ -329,11 +365,15 @@ fn everything_readable_is_read_and_the_rest_is_listed() -> Result<()> {
     });
     let before = place.drive.set_speeds(Pace::AtMost(10_000), Pace::Fastest)?;
     let (copied, salvage) = copy(&mut place, 0..4096, 0, Effort::default())?;
-    ensure!(salvage.bad_ranges == [40..41, 100..103, 2048..2080], "{:?}", salvage.bad_ranges);
+    ensure!(
+        salvage.bad_ranges == [40..41, 100..103, 2048..2080],
+        "{:?}",
+        salvage.bad_ranges
+    );
     ensure!((salvage.read, salvage.bad, salvage.unlisted, salvage.run_out) == (4060, 36, 0, 0));
     let mut expected = session.data.clone();
     for range in &salvage.bad_ranges {
-        let at = |block: u32| usize::try_from(block).unwrap() * BLOCK;
+        let at = |block: u32| usize::try_from(block).expect("64 bits") * BLOCK;
         expected[at(range.start)..at(range.end)].fill(0);
     }
     ensure!(copied == expected, "what can be read is not what was burned");
@@ -342,18 +382,30 @@ fn everything_readable_is_read_and_the_rest_is_listed() -> Result<()> {
     ensure!(regions.iter().map(|region| region.bad).sum::<u32>() == 36);
     ensure!(regions.iter().map(|region| region.retries).sum::<u32>() == salvage.retries);
     let of = |block: u32| regions.iter().rfind(|region| region.first <= block);
-    ensure!(of(3000).is_some_and(|region| region.retries == 2 && region.bad == 0), "{:?}", of(3000));
+    ensure!(
+        of(3000).is_some_and(|region| region.retries == 2 && region.bad == 0),
+        "{:?}",
+        of(3000)
+    );
     ensure!(of(500).is_some_and(|region| region.retries == 0));
     // It read slowly where it had to, and the drive has its speed back.
     let slowed = place.drive.host().events.contains(&Event::ReadingSlowly(true));
-    ensure!(slowed && place.drive.speeds()? == before, "{:?}", place.drive.speeds()?);
+    ensure!(
+        slowed && place.drive.speeds()? == before,
+        "{:?}",
+        place.drive.speeds()?
+    );
     // A quick first pass leaves whole clusters out, at once.
     let quick = Effort {
         isolate: false,
         ..Effort::default()
     };
     let (_, salvage) = copy(&mut place, 0..4096, 0, quick)?;
-    ensure!(salvage.bad_ranges == [32..64, 96..128, 2048..2080], "{:?}", salvage.bad_ranges);
+    ensure!(
+        salvage.bad_ranges == [32..64, 96..128, 2048..2080],
+        "{:?}",
+        salvage.bad_ranges
+    );
     ensure!(salvage.retries == 3);
     Ok(())
 }
@@ -365,7 +417,11 @@ fn a_copy_may_be_broken_off_and_the_map_ends_there() -> Result<()> {
     let mut pieces = 0;
     let salvage = place.drive.reader().rescue(0..640, 0, |_| {
         pieces += 1;
-        if pieces == 5 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if pieces == 5 {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
     })?;
     ensure!((salvage.read, salvage.bad) == (160, 0) && place.reads(&session)?);
     Ok(())
@@ -376,9 +432,15 @@ fn the_run_out_of_a_cd_is_no_damage_and_its_sessions_are_told_apart() -> Result<
     let mut place = place(&burner::CD_R, 60_000)?;
     let sessions = [place.append(1, 400)?, place.append(2, 333)?];
     let layout = place.drive.layout()?;
-    ensure!(layout.sessions() == 2 && layout.tracks.len() == 2 && !layout.incomplete, "{layout:?}");
+    ensure!(
+        layout.sessions() == 2 && layout.tracks.len() == 2 && !layout.incomplete,
+        "{layout:?}"
+    );
     for (track, session) in layout.tracks.iter().zip(&sessions) {
-        ensure!(track.data && track.start == session.first && track.tail == 2, "{track:?}");
+        ensure!(
+            track.data && track.start == session.first && track.tail == 2,
+            "{track:?}"
+        );
         let (copied, salvage) = copy(&mut place, track.range(), track.tail, Effort::default())?;
         ensure!((salvage.bad, salvage.run_out) == (0, 2), "{salvage:?}");
         ensure!(copied.starts_with(&session.data));
@@ -403,11 +465,19 @@ fn pressed_discs_are_laid_out_and_copied_whole() -> Result<()> {
             Ok(())
         })?;
         let layout = place.drive.layout()?;
-        ensure!(layout.sessions() == 1 && layout.tracks.len() == 1, "{}: {layout:?}", profile.name);
+        ensure!(
+            layout.sessions() == 1 && layout.tracks.len() == 1,
+            "{}: {layout:?}",
+            profile.name
+        );
         let (track, end) = (layout.tracks[0], layout.readable);
         ensure!(track.range() == (0..end), "{}: {layout:?}", profile.name);
         let (copied, salvage) = copy(&mut place, track.range(), track.tail, Effort::default())?;
-        ensure!(salvage.bad == 0 && copied.starts_with(&data), "{}: {salvage:?}", profile.name);
+        ensure!(
+            salvage.bad == 0 && copied.starts_with(&data),
+            "{}: {salvage:?}",
+            profile.name
+        );
     }
     Ok(())
 }
@@ -419,9 +489,14 @@ fn speeds_are_listed_set_and_read_back() -> Result<()> {
     let speeds: Vec<u32> = listed.write.iter().map(|speed| speed.kilobytes).collect();
     ensure!(speeds == burner::BD_R.speeds, "{speeds:?}");
     ensure!(listed.writing == speeds[0]);
-    let slower = place.drive.set_speeds(Pace::AtMost(18_000), Pace::AtMost(9_000))?;
+    let slower = place
+        .drive
+        .set_speeds(Pace::AtMost(18_000), Pace::AtMost(9_000))?;
     ensure!((slower.reading, slower.writing) == (17_982, 8_991), "{slower:?}");
     let fastest = place.drive.set_speeds(Pace::Fastest, Pace::Fastest)?;
-    ensure!((fastest.reading, fastest.writing) == (speeds[0], speeds[0]), "{fastest:?}");
+    ensure!(
+        (fastest.reading, fastest.writing) == (speeds[0], speeds[0]),
+        "{fastest:?}"
+    );
     Ok(())
 }

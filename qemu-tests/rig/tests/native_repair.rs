@@ -119,7 +119,11 @@ fn whatever_was_left_open_is_found_refused_and_made_appendable_again() -> Result
         };
         ensure!(expected.contains(&condition.state), "found {:?}", condition.state);
         ensure!(condition.remedies.len() == 2 && !condition.is_sound());
-        ensure!(condition.kept >= SESSION, "kept {} of the first session", condition.kept);
+        ensure!(
+            condition.kept >= SESSION,
+            "kept {} of the first session",
+            condition.kept
+        );
         let next = place.drive.disc()?.next_writable().unwrap_or(condition.kept);
         let refused = place.drive.plan(&Intent::new(next, SESSION));
         ensure!(matches!(refused, Err(Error::OpenTrack { .. })), "{refused:?}");
@@ -170,10 +174,16 @@ fn a_disc_is_finalised_without_new_data_and_proved_so() -> Result<()> {
     let mut lying = place(&burner::BD_R, 16_000)?;
     lying.append(1, SESSION)?;
     lying.arm(Fault::LyingClose { times: None });
-    ensure!(matches!(lying.drive.finalise(), Err(Error::CloseUnfinished { .. })));
+    ensure!(matches!(
+        lying.drive.finalise(),
+        Err(Error::CloseUnfinished { .. })
+    ));
     let mut overwritten = place(&burner::BD_RE, 16_000)?;
     overwritten.append(1, SESSION)?;
-    ensure!(matches!(overwritten.drive.finalise(), Err(Error::NotFinalisable { .. })));
+    ensure!(matches!(
+        overwritten.drive.finalise(),
+        Err(Error::NotFinalisable { .. })
+    ));
     Ok(())
 }
 
@@ -192,7 +202,11 @@ fn a_disc_that_cannot_be_closed_is_called_so_and_keeps_what_was_closed() -> Resu
         place.disarm();
         place.arm(Fault::LyingClose { times: None });
         let error = place.drive.repair(Close::Appendable);
-        ensure!(error.is_err(), "{}: a close was believed that was none", profile.name);
+        ensure!(
+            error.is_err(),
+            "{}: a close was believed that was none",
+            profile.name
+        );
         ensure!(place.reads(&kept)?);
         place.disarm();
         ensure!(place.drive.repair(Close::Appendable)?.status == DiscStatus::Appendable);
@@ -202,7 +216,7 @@ fn a_disc_that_cannot_be_closed_is_called_so_and_keeps_what_was_closed() -> Resu
 
 /// The journal's part: what the drive says is on the disc is compared before the burn goes on.
 fn proved(place: &mut Place, session: &Session, doubtful: &std::ops::Range<u32>) -> Result<bool> {
-    let mut read = vec![0; usize::try_from(doubtful.len())? * BLOCK];
+    let mut read = vec![0; doubtful.len() * BLOCK];
     place.drive.reader().read(doubtful.start, &mut read)?;
     Ok(read == session.part(doubtful.start, doubtful.end - doubtful.start))
 }
@@ -221,7 +235,11 @@ fn a_burn_goes_on_exactly_where_the_disc_ends() -> Result<()> {
             for earlier in [false, true] {
                 let name = format!("{} after {clusters} clusters, {earlier}", profile.name);
                 let mut place = place(profile, capacity)?;
-                let kept = if earlier { Some(place.append(1, 320)?) } else { None };
+                let kept = if earlier {
+                    Some(place.append(1, 320)?)
+                } else {
+                    None
+                };
                 let cluster = place.drive.disc()?.cluster_blocks();
                 let blocks = 40 * cluster - 3;
                 let session = Session::new(2, place.next()?, blocks);
@@ -236,7 +254,9 @@ fn a_burn_goes_on_exactly_where_the_disc_ends() -> Result<()> {
                 };
                 ensure!(doubtful.end == (session.first + done * cluster).min(session.first + blocks));
                 ensure!(proved(&mut place, &session, &doubtful)?, "{name}");
-                place.write(plan, &session, usize::MAX).with_context(|| name.clone())?;
+                place
+                    .write(plan, &session, usize::MAX)
+                    .with_context(|| name.clone())?;
                 ensure!(place.reads(&session)? && place.holds(&session)?, "{name}");
                 if let Some(kept) = kept {
                     ensure!(place.reads(&kept)?, "{name}");
@@ -278,7 +298,11 @@ fn a_burn_cut_off_by_the_power_is_repaired_and_made_elsewhere() -> Result<()> {
         place.arm(Fault::PowerCut {
             at: session.first + 300,
         });
-        ensure!(place.burn(&session, &Intent::new(session.first, SESSION)).is_err());
+        ensure!(
+            place
+                .burn(&session, &Intent::new(session.first, SESSION))
+                .is_err()
+        );
         let burn = interrupted(&session, SESSION, 1, 32);
         let resumed = place.drive.resume(&burn)?;
         let Resumption::Repair(condition) = resumed else {
@@ -311,7 +335,9 @@ fn overwritten_discs_go_on_from_before_the_drives_buffer() -> Result<()> {
         let lost = (100 * cluster).to_be_bytes();
         let junk = vec![0x55; 51 * usize::try_from(cluster)? * BLOCK];
         let length = u16::try_from(51 * cluster)?.to_be_bytes();
-        let cdb = [0x2A, 0, lost[0], lost[1], lost[2], lost[3], 0, length[0], length[1], 0];
+        let cdb = [
+            0x2A, 0, lost[0], lost[1], lost[2], lost[3], 0, length[0], length[1], 0,
+        ];
         place.raw(&cdb, &junk)?;
         place.acquaint()?;
         let burn = interrupted(&session, blocks, 151, cluster);
@@ -321,8 +347,14 @@ fn overwritten_discs_go_on_from_before_the_drives_buffer() -> Result<()> {
         };
         ensure!(doubtful.end <= 100 * cluster, "{}: {doubtful:?}", profile.name);
         ensure!(proved(&mut place, &session, &doubtful)?, "{}", profile.name);
-        place.write(plan, &session, usize::MAX).with_context(|| profile.name)?;
-        ensure!(place.reads(&session)? && place.holds(&session)?, "{}", profile.name);
+        place
+            .write(plan, &session, usize::MAX)
+            .with_context(|| profile.name)?;
+        ensure!(
+            place.reads(&session)? && place.holds(&session)?,
+            "{}",
+            profile.name
+        );
     }
     Ok(())
 }
@@ -334,7 +366,10 @@ fn a_disc_that_is_not_the_burns_own_is_not_written() -> Result<()> {
     let burn = interrupted(&begun, SESSION, 3, 32);
     // One that is blank takes the burn from its beginning.
     let resumed = place.drive.resume(&burn)?;
-    ensure!(matches!(&resumed, Resumption::Continue { doubtful, .. } if doubtful.is_empty()), "{resumed:?}");
+    ensure!(
+        matches!(&resumed, Resumption::Continue { doubtful, .. } if doubtful.is_empty()),
+        "{resumed:?}"
+    );
     // Another session of the same length lies there: closed, so that it is read and compared.
     let other = place.append(1, SESSION)?;
     ensure!(matches!(place.drive.resume(&burn)?, Resumption::Closed(_)));
@@ -346,6 +381,9 @@ fn a_disc_that_is_not_the_burns_own_is_not_written() -> Result<()> {
     ensure!(place.drive.resume(&elsewhere)? == Resumption::Lost(Loss::OtherDisc));
     let longer = interrupted(&begun, 4 * SESSION, 3, 32);
     ensure!(place.drive.resume(&longer)? == Resumption::Lost(Loss::Finalised));
-    ensure!(holds(&place.folder.path().join("disc"), &other)?, "nothing was written meanwhile");
+    ensure!(
+        holds(&place.folder.path().join("disc"), &other)?,
+        "nothing was written meanwhile"
+    );
     Ok(())
 }
