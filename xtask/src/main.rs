@@ -1,4 +1,4 @@
-//! cargo xtask setup|build|demo|test|box|bench: everything a person or CI asks of this repository.
+//! cargo xtask setup|build|demo|test|box|fuzz|bench: everything a person or CI asks of this repository.
 //!
 //! One module per command, each with one `run`. Commands build on each other as functions, not as processes.
 
@@ -6,6 +6,7 @@ mod bench;
 mod build;
 mod demo;
 mod full;
+mod fuzz;
 mod hand;
 mod packages;
 mod progress;
@@ -46,6 +47,8 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         options: Vec<std::ffi::OsString>,
     },
+    /// Look for inputs that break a promise; fuzz/README.md tells more.
+    Fuzz(fuzz::Options),
     /// Measure the figures we promise, beside their peers.
     Bench(bench::Options),
 }
@@ -58,6 +61,7 @@ fn main() -> ExitCode {
         Command::Test(options) => test::run(&options),
         Command::Box(options) => hand::run(&options),
         Command::Burner { options } => build::run_program("spindle-burner", &options),
+        Command::Fuzz(options) => fuzz::run(&options),
         Command::Bench(options) => bench::run(&options),
     };
     match done {

@@ -29,11 +29,17 @@ pub const PACKAGES: &[Package] = &[
     ),
     package("xz-utils", "unpacks the kernel's source"),
     package("zstd", "packs the kernel"),
+    package("git", "knows the sources a full run of the tests was made with"),
     // Disks.
     package("e2fsprogs", "makes and checks the data partition"),
+    package("mount", "mounts a disk that lost its power (mount)"),
     package("gdisk", "a second opinion on partition tables"),
     // Boxes in QEMU and the emulated burner.
     package("qemu-system-x86", "boots boxes"),
+    package(
+        "qemu-utils",
+        "a foreign client of the disk that loses its power (qemu-io)",
+    ),
     package(
         "qemu-block-extra",
         "the iSCSI client that puts the emulated burner behind scsi-generic",
@@ -41,6 +47,10 @@ pub const PACKAGES: &[Package] = &[
     package(
         "libiscsi-bin",
         "a foreign iSCSI client to prove the emulated burner with",
+    ),
+    package(
+        "tgt",
+        "a foreign DVD+R burner behind iSCSI, for our driver to burn",
     ),
     // Readers nobody here wrote.
     package("p7zip-full", "reads UDF"),
@@ -54,6 +64,11 @@ pub const PACKAGES: &[Package] = &[
         "makes discs in a foreign hand, for the reader and as a measure of speed",
     ),
     package("udftools", "shows and makes UDF (udfinfo, mkudffs)"),
+    package("libcdio-utils", "reads ISO 9660 (iso-info, iso-read)"),
+    package("libudfread-dev", "reads UDF, by a program of a few lines"),
+    package("minisign", "makes keys and verifies the signatures of discs"),
+    package("python3-pycdlib", "makes and reads discs in yet another hand"),
+    package("udfclient", "reads UDF on partitions of every kind"),
     // The peer workstation: programs whose discs must be readable, on media that must be burnable.
     package(
         "dvd+rw-tools",

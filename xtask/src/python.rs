@@ -10,7 +10,11 @@ use crate::target;
 /// Name, version, what it is for. The registry gives exactly these.
 const PACKAGES: &[(&str, &str, &str)] = &[
     ("pycdlib", "1.22.0", "writes and reads ISO 9660 and UDF"),
-    ("noiseprotocol", "0.3.1", "Noise: a second implementation of the protected channel"),
+    (
+        "noiseprotocol",
+        "0.3.1",
+        "Noise: a second implementation of the protected channel",
+    ),
     ("spake2", "0.9", "SPAKE2: a second implementation of pairing"),
 ];
 
@@ -30,8 +34,10 @@ pub fn interpreter() -> Result<PathBuf> {
     for (name, version, reason) in PACKAGES {
         println!("  {name:18} {version:8} {reason}");
     }
-    run(Command::new("/usr/bin/python3").args(["-m", "venv", "--clear"]).arg(&folder))
-        .context("python3-venv makes the environment; `cargo xtask setup` installs it")?;
+    run(Command::new("/usr/bin/python3")
+        .args(["-m", "venv", "--clear"])
+        .arg(&folder))
+    .context("python3-venv makes the environment; `cargo xtask setup` installs it")?;
     let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
     run(Command::new(&python).args(install).args(wanted.lines()))
         .context("is the Python package registry reachable?")?;

@@ -1,5 +1,6 @@
 //! What is on a disk after its power failed.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::image::Image;
@@ -39,10 +40,12 @@ impl Style {
 }
 
 /// How much is lost, but for the dice.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Loss {
     /// Bytes of a sector, which is written whole or not at all: 512, or 4096 for the physical sectors of most disks.
     pub sector: u64,
+    /// Bytes of the disk that are written at once all the same, where smaller sectors are known to do harm.
+    pub whole: Range<u64>,
     /// The style, or any.
     pub style: Option<Style>,
 }
@@ -51,6 +54,7 @@ impl Default for Loss {
     fn default() -> Self {
         Self {
             sector: 4096,
+            whole: 0..0,
             style: None,
         }
     }
@@ -145,7 +149,7 @@ impl Recording {
             if *forced && position < moment {
                 image.write(*offset, bytes);
             } else if style == Style::Sectors {
-                for (from, length) in sectors(*offset, bytes.len(), loss.sector) {
+                for (from, length) in sectors(*offset, bytes.len(), loss) {
                     if dice.below(8) < eighths {
                         image.write_part(*offset + from as u64, bytes, from, length);
                     }
@@ -166,10 +170,16 @@ impl Recording {
 }
 
 /// The sectors of a write: from which of its bytes on, and how many.
-fn sectors(offset: u64, length: usize, sector: u64) -> impl Iterator<Item = (usize, usize)> {
+fn sectors(offset: u64, length: usize, loss: &Loss) -> impl Iterator<Item = (usize, usize)> {
+    let (sector, whole) = (loss.sector, loss.whole.clone());
     let mut from = 0;
     std::iter::from_fn(move || {
-        let left = sector - (offset + from as u64) % sector;
+        let at = offset + from as u64;
+        let left = if whole.contains(&at) {
+            whole.end - at
+        } else {
+            sector - at % sector
+        };
         let part = usize::try_from(left).unwrap_or(usize::MAX).min(length - from);
         let this = (from, part);
         from += part;

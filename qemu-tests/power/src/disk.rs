@@ -119,14 +119,12 @@ impl Disk {
 impl State {
     fn check(&self, offset: u64, length: usize) -> Result<(), OutOfRange> {
         let size = self.now.size();
-        let end = u64::try_from(length).ok().and_then(|length| offset.checked_add(length));
+        let end = u64::try_from(length)
+            .ok()
+            .and_then(|length| offset.checked_add(length));
         match end {
             Some(end) if end <= size => Ok(()),
-            _ => Err(OutOfRange {
-                offset,
-                length,
-                size,
-            }),
+            _ => Err(OutOfRange { offset, length, size }),
         }
     }
 }

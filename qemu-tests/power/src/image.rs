@@ -154,11 +154,13 @@ fn split(offset: u64) -> (u64, usize) {
 impl PartialEq for Image {
     fn eq(&self, other: &Self) -> bool {
         let zeroes = [0; PAGE];
-        let of = |image: &Self, number| image.pages.get(number).map_or(zeroes, |page| {
-            let mut bytes = zeroes;
-            bytes.copy_from_slice(page.bytes());
-            bytes
-        });
+        let of = |image: &Self, number| {
+            image.pages.get(number).map_or(zeroes, |page| {
+                let mut bytes = zeroes;
+                bytes.copy_from_slice(page.bytes());
+                bytes
+            })
+        };
         let mut numbers = self.pages.keys().chain(other.pages.keys());
         self.size == other.size && numbers.all(|number| of(self, number) == of(other, number))
     }

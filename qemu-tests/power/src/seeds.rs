@@ -23,7 +23,8 @@ impl Seeds {
         }
     }
 
-    /// The part `number`, from 0, of so many parts, for tests that share the seeds: every one is in one part.
+    /// The part `number`, from 0, of so many parts, for tests that share the seeds: every one is in one part. Of few
+    /// seeds some parts have none.
     #[must_use]
     pub fn part(self, number: u64, parts: u64) -> Self {
         let Range { start, end } = self.0;
@@ -44,7 +45,8 @@ impl IntoIterator for Seeds {
 
 fn parse(text: &str) -> Option<Range<u64>> {
     let (from, to) = text.split_once("..")?;
-    Some(from.trim().parse().ok()?..to.trim().parse().ok()?)
+    let range = from.trim().parse().ok()?..to.trim().parse().ok()?;
+    Some(range).filter(|range| !range.is_empty())
 }
 
 /// Numbers that follow from a seed and look like chance (SplitMix64).
@@ -89,5 +91,6 @@ mod tests {
     fn a_range_is_read() {
         assert_eq!(parse("0..50"), Some(0..50));
         assert_eq!(parse("50"), None);
+        assert_eq!(parse("5..5"), None);
     }
 }

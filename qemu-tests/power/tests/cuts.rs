@@ -1,4 +1,5 @@
 //! What a cut leaves, compared with a disk of four sectors thought through by hand.
+#![allow(clippy::unwrap_used, reason = "a test ends where it fails")]
 
 use std::collections::BTreeSet;
 
@@ -76,6 +77,23 @@ fn a_disk_that_ignores_flushes_loses_what_it_acknowledged() {
 }
 
 #[test]
+fn small_sectors_tear_blocks_but_for_what_is_written_whole() {
+    let disk = disk();
+    write(&disk, 0, 2, 1, false);
+    let recording = disk.recording();
+    let small = Loss {
+        sector: 512,
+        whole: 0..SECTOR as u64,
+        style: Some(Style::Sectors),
+    };
+    let cuts: Vec<_> = (0..50)
+        .map(|seed| values(&recording.cut(1, &small, seed)))
+        .collect();
+    assert!(cuts.iter().all(|values| values[0].is_some()));
+    assert!(cuts.iter().any(|values| values[1].is_none()));
+}
+
+#[test]
 fn marks_tell_what_came_before_them() {
     let disk = disk();
     write(&disk, 0, 1, 1, false);
@@ -105,7 +123,10 @@ fn files_come_and_go_unchanged() {
     let path = folder.path().join("image");
     image.store(&path).unwrap();
     assert!(Image::load(&path).unwrap() == image);
-    assert_eq!(std::fs::read(&path).unwrap()[3 * SECTOR + 99..][..7], [0, 8, 8, 8, 8, 8, 0]);
+    assert_eq!(
+        std::fs::read(&path).unwrap()[3 * SECTOR + 99..][..7],
+        [0, 8, 8, 8, 8, 8, 0]
+    );
 }
 
 /// What a test does to the disk.

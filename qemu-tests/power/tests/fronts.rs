@@ -1,4 +1,5 @@
-//! The host's own loop device and ext4 on a disk that loses its power.
+//! A disk that loses its power, used by others: this host's loop device and ext4, and QEMU's NBD client.
+#![allow(clippy::unwrap_used, reason = "a test ends where it fails")]
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -8,19 +9,24 @@ use std::thread;
 
 use power::fuse::Front;
 use power::mount::{Mounted, keep_private};
+use power::nbd::Server;
 use power::{Disk, Image, Loss, Recording, Style};
 
 const SIZE: u64 = 32 << 20;
 
 const LOST: Loss = Loss {
     sector: 4096,
+    whole: 0..0,
     style: Some(Style::All),
 };
 
 fn formatted(folder: &Path) -> Image {
     let path = folder.join("new");
     File::create(&path).unwrap().set_len(SIZE).unwrap();
-    let made = Command::new("/usr/sbin/mke2fs").args(["-q", "-F", "-t", "ext4"]).arg(&path).status();
+    let made = Command::new("/usr/sbin/mke2fs")
+        .args(["-q", "-F", "-t", "ext4"])
+        .arg(&path)
+        .status();
     assert!(made.expect("mke2fs is in Debian's e2fsprogs").success());
     Image::load(&path).unwrap()
 }
@@ -55,6 +61,52 @@ fn after(folder: &Path, recording: &Recording) -> std::io::Result<[Option<Vec<u8
     Ok(found)
 }
 
+/// Has qemu-io do these commands with a disk; it ends badly when what it reads is not the pattern expected.
+fn qemu_io(folder: &Path, disk: &Disk, commands: &[&str]) {
+    let server = Server::listen(&folder.join("nbd"), disk.clone()).unwrap();
+    let address = format!("nbd+unix:///?socket={}", server.path().display());
+    let mut program = Command::new("qemu-io");
+    program.args(["-f", "raw", "-t", "writeback"]);
+    for command in commands {
+        program.args(["-c", command]);
+    }
+    let output = program
+        .arg(address)
+        .output()
+        .expect("qemu-io is in Debian's qemu-utils");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}");
+}
+
+#[test]
+fn an_nbd_client_writes_flushes_and_reads() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk = Disk::new(Image::zeroes(SIZE));
+    let commands = [
+        "write -P 7 512 8k",
+        "read -P 7 1k 7k",
+        "flush",
+        "write -f -P 8 1M 4k",
+        "write -P 9 2M 4k",
+    ];
+    qemu_io(folder.path(), &disk, &commands);
+    let recording = disk.recording();
+    assert!(recording.flushes(recording.end()) > 0, "no flush came");
+    // A client flushes when it closes; the moment before its last write was durable counts.
+    let moments: Vec<_> = (0..=recording.end())
+        .map(|moment| recording.unflushed(moment))
+        .collect();
+    let last = moments.iter().rposition(|unflushed| *unflushed > 0);
+    let last = last.unwrap_or_else(|| panic!("nothing was ever in the cache: {moments:?}"));
+    let image = recording.cut(last, &LOST, 0);
+    let byte = |offset| {
+        let mut byte = [0];
+        image.read(offset, &mut byte);
+        byte[0]
+    };
+    assert_eq!([byte(511), byte(512), byte(1 << 20), byte(2 << 20)], [0, 7, 8, 0]);
+}
+
 /// Mounts belong to a thread, and tests share theirs with nobody.
 fn alone(test: impl FnOnce(&Path) + Send + 'static) {
     let thread = thread::spawn(move || {
@@ -70,7 +122,10 @@ fn what_ext4_synced_survives_and_what_it_only_wrote_does_not() {
     alone(|folder| {
         let disk = Disk::new(formatted(folder));
         let recording = record(folder, &disk);
-        assert!(recording.flushes(recording.end()) > 0, "no flush reached the disk");
+        assert!(
+            recording.flushes(recording.end()) > 0,
+            "no flush reached the disk"
+        );
         let found = after(folder, &recording).unwrap();
         assert_eq!(found, [Some(b"safe".to_vec()), None]);
     });

@@ -40,7 +40,8 @@ impl DataPartition {
     pub fn of_disk(disk: &Disk, folder: &Path) -> Result<Self> {
         let front = folder.join("front");
         fs::create_dir_all(&front)?;
-        let front = Front::mount(&front, disk.clone()).context("a disk as a file needs root and /dev/fuse")?;
+        let front =
+            Front::mount(&front, disk.clone()).context("a disk as a file needs root and /dev/fuse")?;
         Ok(Self {
             mounted: mount(front.path(), folder)?,
             _front: Some(front),
@@ -62,7 +63,9 @@ impl DataPartition {
 
     /// Unmounts it in order.
     pub fn unmount(self) -> Result<()> {
-        self.mounted.unmount().context("the data partition is still in use")
+        self.mounted
+            .unmount()
+            .context("the data partition is still in use")
     }
 }
 

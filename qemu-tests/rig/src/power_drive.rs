@@ -34,6 +34,7 @@ enum Told {
 /// All an emulated drive with one disc was told. Clones are handles on the same list.
 #[derive(Clone, Debug)]
 pub struct DriveLog {
+    serial: String,
     drive: SharedDrive,
     profile: &'static Profile,
     capacity: u32,
@@ -58,14 +59,15 @@ impl RecordedDrive {
         clock: &Disk,
     ) -> Result<Self> {
         let disc = Disc::open_or_create(folder, profile, Some(capacity))?;
-        let log = DriveLog::new(drive(serial, disc), profile, capacity, clock);
+        let log = DriveLog::new(serial, drive(serial, disc), profile, capacity, clock);
         Ok(Self { log })
     }
 }
 
 impl DriveLog {
-    fn new(drive: SharedDrive, profile: &'static Profile, capacity: u32, clock: &Disk) -> Self {
+    fn new(serial: &str, drive: SharedDrive, profile: &'static Profile, capacity: u32, clock: &Disk) -> Self {
         Self {
+            serial: serial.into(),
             drive,
             profile,
             capacity,
@@ -76,12 +78,22 @@ impl DriveLog {
 
     /// Listens to a burner that was just given a blank disc, of a kind that is written once. What it is told to
     /// write is known after [`Self::complete`].
-    pub fn of_burner(burner: &Burner, profile: &'static Profile, capacity: u32, clock: &Disk) -> Self {
-        let log = Self::new(burner.drive.clone(), profile, capacity, clock);
+    pub fn of_burner(
+        serial: &str,
+        burner: &Burner,
+        profile: &'static Profile,
+        capacity: u32,
+        clock: &Disk,
+    ) -> Self {
+        let log = Self::new(serial, burner.drive.clone(), profile, capacity, clock);
         let (told, clock) = (log.told.clone(), log.clock.clone());
         burner.drive.control(|drive| {
             drive.observe(move |record| {
-                if record.cdb.first().is_some_and(|operation| READS.contains(operation)) {
+                if record
+                    .cdb
+                    .first()
+                    .is_some_and(|operation| READS.contains(operation))
+                {
                     return;
                 }
                 let ended = clock.mark("answer");
@@ -97,6 +109,16 @@ impl DriveLog {
         log
     }
 
+    /// The drive's serial number, by which a box knows it again.
+    pub fn serial(&self) -> &str {
+        &self.serial
+    }
+
+    /// What kind of disc is in it.
+    pub fn profile(&self) -> &'static Profile {
+        self.profile
+    }
+
     /// Learns what was written from the disc itself, which lies in `folder`.
     pub fn complete(&self, folder: &Path) -> Result<()> {
         let image = File::open(folder.join("disc.img"))?;
@@ -105,7 +127,9 @@ impl DriveLog {
                 && cdb.first().is_some_and(|operation| WRITES.contains(operation))
             {
                 let at = u64::from(address(cdb)) * burner::BLOCK as u64;
-                image.read_exact_at(data, at).context("a write that is not on the disc")?;
+                image
+                    .read_exact_at(data, at)
+                    .context("a write that is not on the disc")?;
             }
         }
         Ok(())

@@ -1,6 +1,5 @@
-//! cargo xtask bench: the figures we promise, measured beside their peers in the same run.
+//! Boot times, size, memory and the demo's whole run.
 
-use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -9,52 +8,22 @@ use anyhow::{Context, Result};
 use images::{BoxArtifacts, data_disk};
 use rig::{Artifacts, Burner, DataDisk, Machine, MachineOptions, patience, tree};
 
-use crate::{build, demo, setup, target};
+use super::{Row, megabytes};
+use crate::{build, demo};
 
-/// How to measure.
-#[derive(Debug, Clone, Default, clap::Args)]
-pub struct Options {
-    /// Boots to take the median of.
-    #[arg(long, default_value_t = 5)]
-    pub boots: usize,
-}
-
-/// One line of the table.
-struct Row {
-    what: &'static str,
-    found: String,
-    promised: &'static str,
-    kept: Option<bool>,
-}
-
-/// Measures everything and prints the table; figures are shown, they fail nothing.
-pub fn run(options: &Options) -> Result<()> {
-    setup::run()?;
+/// Measures the box: boots, size, memory, the demo.
+pub fn run(count: usize, folder: &Path) -> Result<Vec<Row>> {
     let release = build::run(&build::Options::default())?;
     let faults = build::run(&build::Options {
         faults: true,
         ..build::Options::default()
     })?;
     let cli = build::cli()?;
-    let folder = target().join("bench");
-    if folder.exists() {
-        fs::remove_dir_all(&folder).context("removing the last run's folder")?;
-    }
-    fs::create_dir_all(&folder)?;
-
-    let mut rows = boots(&release, &folder, options.boots)?;
+    let mut rows = boots(&release, folder, count)?;
     rows.push(size(&release)?);
-    rows.push(memory(&faults, &folder)?);
-    rows.extend(whole_run(&release, &cli, &folder)?);
-
-    println!("\n{:58} {:>14}  {:>12}", "figure", "measured", "promised");
-    for row in rows {
-        let verdict = row
-            .kept
-            .map_or("", |kept| if kept { "  kept" } else { "  MISSED" });
-        println!("{:58} {:>14}  {:>12}{verdict}", row.what, row.found, row.promised);
-    }
-    Ok(())
+    rows.push(memory(&faults, folder)?);
+    rows.extend(whole_run(&release, &cli, folder)?);
+    Ok(rows)
 }
 
 fn start(artifacts: &BoxArtifacts, folder: &Path, burner: &Burner) -> Result<Machine> {
@@ -180,9 +149,4 @@ fn whole_run(artifacts: &BoxArtifacts, cli: &Path, folder: &Path) -> Result<Vec<
             kept: Some(seconds <= 60.0),
         },
     ])
-}
-
-#[expect(clippy::cast_precision_loss, reason = "two digits are shown")]
-fn megabytes(bytes: u64) -> f64 {
-    bytes as f64 / 1e6
 }

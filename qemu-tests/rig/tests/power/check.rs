@@ -7,16 +7,17 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use burner::Strategy;
 use client::Connection;
 use doors::Limits;
 use mmc::Transport;
 use power::{Dice, Disk, Image, Loss};
 use rig::{Burner, DataPartition, Native, Scratch, check_file_system, drive_with};
-use wire::{Burn, FailureCode, JobEnded, Outcome, Source};
+use wire::{FailureCode, JobEnded, Outcome, RecordMode, Source, Treat, Treatment};
 
-use crate::common::place::{BURN, archived};
+use crate::common::place::archived;
 use crate::common::{SMALL_DISC, session};
-use crate::story::{Fact, Story, wait_drives};
+use crate::story::{Fact, Story, record, wait_drives};
 
 /// Far more than recovery may take (a second is promised): machines that test are busy.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -28,8 +29,10 @@ pub struct Figures {
     pub unflushed: usize,
     /// From the mount, with its journal, to a vault that serves.
     pub recovery: Duration,
-    /// Jobs found interrupted.
+    /// Jobs that were interrupted for good.
     pub interrupted: usize,
+    /// Jobs that were archived after the cut: taken up where they had stood.
+    pub taken_up: usize,
 }
 
 /// The moment of a seed: anywhere, close to something that was said, or with much in the disk's cache.
@@ -44,7 +47,9 @@ pub fn moment(story: &Story, dice: &mut Dice) -> usize {
         }
         _ => {
             let some: Vec<usize> = (0..12).map(|_| dice.below(end + 1)).collect();
-            let fullest = some.into_iter().max_by_key(|moment| story.recording.unflushed(*moment));
+            let fullest = some
+                .into_iter()
+                .max_by_key(|moment| story.recording.unflushed(*moment));
             fullest.unwrap_or(end)
         }
     }
@@ -63,20 +68,15 @@ pub fn cut(story: &Story, scratch: &Scratch, seed: u64, loss: &Loss) -> Result<F
     })
 }
 
-pub fn cut_at(
-    story: &Story,
-    scratch: &Scratch,
-    seed: u64,
-    moment: usize,
-    loss: &Loss,
-) -> Result<Figures> {
+pub fn cut_at(story: &Story, scratch: &Scratch, seed: u64, moment: usize, loss: &Loss) -> Result<Figures> {
     let folder = scratch.join(&format!("cut-{seed}"));
     fs::create_dir_all(&folder)?;
     let mut image = story.recording.cut(moment, loss, seed);
     let mut again = 0;
     // The power may well fail again before the box is up.
     while seed % 3 == 1 && again < 2 {
-        image = cut_recovery(&folder, image, loss, seed + again).context("the power fails in the recovery")?;
+        image =
+            cut_recovery(&folder, image, loss, seed + again).context("the power fails in the recovery")?;
         again += 1;
     }
     let disk = folder.join("disk");
@@ -86,7 +86,7 @@ pub fn cut_at(
     for (number, drive) in story.drives.iter().enumerate() {
         let disc = folder.join(format!("disc-{number}"));
         discs.push(drive.cut(moment, seed, &disc)?);
-        transports.push(Box::new(drive_with("after", &disc)?));
+        transports.push(Box::new(drive_with(drive.serial(), &disc)?));
     }
     let fresh = Burner::with_disc("fresh", &burner::BD_R, &folder.join("fresh"), Some(SMALL_DISC))?;
     transports.push(Box::new(fresh.transport()));
@@ -98,10 +98,10 @@ pub fn cut_at(
     wait_drives(native.control())?;
     let checked = check(story, moment, native.control(), seed).and_then(|seen| {
         leftovers(partition.path(), &seen.open)?;
-        Ok(seen.interrupted)
+        Ok(seen)
     });
     native.vault.shutdown();
-    let interrupted = checked.with_context(|| format!("with discs {discs:?}"))?;
+    let seen = checked.with_context(|| format!("with discs {discs:?}"))?;
     partition.unmount()?;
     check_file_system(&disk)?;
     ensure!(recovery < LIMIT, "recovery took {recovery:?}");
@@ -109,7 +109,8 @@ pub fn cut_at(
     Ok(Figures {
         unflushed: story.recording.unflushed(moment),
         recovery,
-        interrupted,
+        interrupted: seen.interrupted,
+        taken_up: seen.taken_up,
     })
 }
 
@@ -132,6 +133,7 @@ type Content = BTreeMap<Vec<u8>, Vec<u8>>;
 /// What a box had after a cut.
 pub struct Seen {
     pub interrupted: usize,
+    pub taken_up: usize,
     /// Trees that can be burned.
     open: Vec<(u64, Content)>,
 }
@@ -141,7 +143,21 @@ pub struct Seen {
 pub fn check(story: &Story, moment: usize, box_at: SocketAddr, seed: u64) -> Result<Seen> {
     wait_drives(box_at)?;
     let session = session(box_at)?;
-    Recovered { story, moment, session }.check(seed)
+    Recovered {
+        story,
+        moment,
+        session,
+    }
+    .check(seed)
+}
+
+/// A job that did not end well says why, and what to do.
+fn words(ended: &JobEnded) -> Result<()> {
+    match &ended.failure {
+        Some(failure) if failure.what.is_empty() || failure.remedy.is_empty() => bail!("no words: {ended:?}"),
+        None if ended.outcome.number == Outcome::Failed.number() => bail!("no words: {ended:?}"),
+        _ => Ok(()),
+    }
 }
 
 /// The partition holds the open trees and no others.
@@ -183,7 +199,13 @@ impl Recovered<'_> {
             }
         }
         let mut open = Vec::new();
-        let last = self.story.attempts.iter().map(|attempt| attempt.tree).max().unwrap_or(0);
+        let last = self
+            .story
+            .attempts
+            .iter()
+            .map(|attempt| attempt.tree)
+            .max()
+            .unwrap_or(0);
         for tree in 1..=last + 1 {
             let burned = self.burned(&jobs, tree)?;
             match self.tree(tree)? {
@@ -195,21 +217,79 @@ impl Recovered<'_> {
                 None => ensure!(!burned, "tree {tree} is archived and forgotten"),
             }
         }
+        if seed % 5 == 2 {
+            self.use_again(&mut open)?;
+        }
         // What was given back is as good as before: the newest open tree burns.
-        if seed % 5 == 0 && let Some((tree, content)) = open.pop() {
+        if seed.is_multiple_of(5)
+            && let Some((tree, content)) = open.pop()
+        {
             let drive = u32::try_from(self.story.drives.len())?;
-            let burn = Burn { drive, tree, ..BURN };
-            archived(&self.session.burn(burn, |_| {})?)?;
+            archived(&record(&mut self.session, tree, drive, RecordMode::New, |_| {})?)?;
             self.idle(drive)?;
             self.bytes(Source::Disc(drive), &content)?;
         }
-        Ok(Seen { interrupted, open })
+        let ended = |job: &u64| {
+            self.said()
+                .any(|fact| matches!(fact, Fact::Ended { job: ended, .. } if ended == job))
+        };
+        let archived = jobs
+            .iter()
+            .filter(|(_, ended)| ended.outcome.number == Outcome::Archived.number());
+        let taken_up = archived.filter(|(job, _)| !ended(job)).count();
+        Ok(Seen {
+            interrupted,
+            taken_up,
+            open,
+        })
+    }
+
+    /// A disc that a burn left unfinished takes another tree, once it is repaired, or there are words why not. What
+    /// it held before, it holds.
+    fn use_again(&mut self, open: &mut Vec<(u64, Content)>) -> Result<()> {
+        for (drive, log) in (0..).zip(&self.story.drives) {
+            // Only what is written in order has ends to repair; a DVD+RW would first be formatted to its end.
+            if log.profile().strategy == Strategy::Sequential {
+                let repair = Treat {
+                    drive,
+                    treatment: Treatment::Repair.number(),
+                    confirmed: true,
+                    priority: wire::PRIORITY_DEFAULT,
+                };
+                words(&self.session.treat(repair, |_| {})?)?;
+            }
+            let Some((tree, content)) = open.pop() else {
+                continue;
+            };
+            let ended = record(&mut self.session, tree, drive, RecordMode::Append, |_| {})?;
+            self.idle(drive)?;
+            if ended.outcome.number == Outcome::Archived.number() {
+                self.bytes(Source::Disc(drive), &content)?;
+            } else {
+                words(&ended)?;
+                self.bytes(Source::Tree(tree), &content)?;
+                open.push((tree, content));
+            }
+        }
+        Ok(())
     }
 
     /// What was said before the cut.
     fn said(&self) -> impl Iterator<Item = &Fact> {
         let moment = self.moment;
-        self.story.facts.iter().filter(move |(said, _)| *said <= moment).map(|(_, fact)| fact)
+        self.story
+            .facts
+            .iter()
+            .filter(move |(said, _)| *said <= moment)
+            .map(|(_, fact)| fact)
+    }
+
+    /// The burns of the story, with their drives.
+    fn burns(&self) -> impl Iterator<Item = (u64, u32)> {
+        self.story.facts.iter().filter_map(|(_, fact)| match fact {
+            Fact::Burns { job, drive, .. } => Some((*job, *drive)),
+            _ => None,
+        })
     }
 
     /// All jobs with their ends; they are as was said of them.
@@ -233,16 +313,20 @@ impl Recovered<'_> {
                 }
             }
         }
-        // Of a job that had no end there may be one that came just before the cut, and no other.
-        let whole = |number| self.story.facts.iter().find_map(|(_, fact)| match fact {
-            Fact::Ended { job, outcome } if *job == number => Some(*outcome),
-            _ => None,
-        });
+        // One that had no end may have come to it just before the cut, was taken up again and ended well, or is
+        // said to be interrupted.
+        let whole = |number| {
+            self.story.facts.iter().find_map(|(_, fact)| match fact {
+                Fact::Ended { job, outcome } if *job == number => Some(*outcome),
+                _ => None,
+            })
+        };
+        let [archived, interrupted] = [Outcome::Archived, Outcome::Interrupted].map(Outcome::number);
         for (job, ended) in &jobs {
             let outcome = ended.outcome.number;
             ensure!(
-                outcome == Outcome::Interrupted.number() || Some(outcome) == whole(*job),
-                "job {job} never ended like this: {ended:?}"
+                outcome == archived || outcome == interrupted || Some(outcome) == whole(*job),
+                "job {job} cannot have ended like this: {ended:?}"
             );
         }
         Ok(jobs)
@@ -259,8 +343,11 @@ impl Recovered<'_> {
                 _ => None,
             })
             .collect();
+        let mut is_archived = false;
         for (job, drive) in burns {
-            let archived = jobs.get(&job).is_some_and(|ended| ended.outcome.number == Outcome::Archived.number());
+            let archived = jobs
+                .get(&job)
+                .is_some_and(|ended| ended.outcome.number == Outcome::Archived.number());
             if !archived {
                 continue;
             }
@@ -271,14 +358,23 @@ impl Recovered<'_> {
             );
             self.idle(drive)?;
             let disc = self.session.disc(drive)?;
-            ensure!(disc.verified > 0, "a verified disc is not known as one: {disc:?}");
+            // A session that was whole on the disc when its job was interrupted may be one that the box does not
+            // know; then it compares with the disc's own digests.
+            let foreign = |(other, in_drive): &(u64, u32)| {
+                let ended = jobs.get(other).map(|ended| ended.outcome.number);
+                *in_drive == drive && ended == Some(Outcome::Interrupted.number())
+            };
+            ensure!(
+                disc.verified > 0 || self.burns().any(|burn| foreign(&burn)),
+                "a verified disc is not known as one: {disc:?}"
+            );
             // All puts into a tree are over before it is burned.
             let attempts = self.story.attempts.iter().filter(|attempt| attempt.tree == tree);
             let content = attempts.flat_map(|attempt| attempt.content.clone()).collect();
             self.bytes(Source::Disc(drive), &content)?;
-            return Ok(true);
+            is_archived = true;
         }
-        Ok(false)
+        Ok(is_archived)
     }
 
     /// Waits until the drive has let its last job go, which is told a moment before.
@@ -298,7 +394,9 @@ impl Recovered<'_> {
             if attempt.tree != tree || attempt.begun > self.moment {
                 continue;
             }
-            let acknowledged = self.said().any(|fact| matches!(fact, Fact::Put(put) if *put == number));
+            let acknowledged = self
+                .said()
+                .any(|fact| matches!(fact, Fact::Put(put) if *put == number));
             let into = if acknowledged { &mut safe } else { &mut under_way };
             into.extend(attempt.content.clone());
         }
@@ -323,7 +421,10 @@ impl Recovered<'_> {
                 return Ok(Some(content));
             }
         }
-        bail!("tree {tree} has {} files, which are neither with nor without the last put", found.len())
+        bail!(
+            "tree {tree} has {} files, which are neither with nor without the last put",
+            found.len()
+        )
     }
 
     /// Every file has its bytes.

@@ -1,4 +1,4 @@
-//! One run of a box, recorded with its disk and its drives: puts, burns, a failure, a verification.
+//! One run of a box, recorded with its disk and its drives.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -6,18 +6,57 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use burner::Fault;
+use burner::{Fault, Profile};
 use client::{Connection, SourceTree};
 use doors::Limits;
 use mmc::Transport;
 use power::{Dice, Disk, Recording};
 use rig::{DataPartition, DriveLog, Native, RecordedDrive, Scratch, new_data_disk, tree};
-use wire::{Burn, JobEnded, Outcome};
+use wire::{JobEnded, Outcome, Record, RecordMode};
 
 use crate::common::{SMALL_DISC, session, wait_drive};
 
-/// Drives, each with a disc of its own.
-pub const DRIVES: u32 = 3;
+/// What happens in a story.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Plot {
+    /// Everything that changes the catalog, with discs that are written once: puts into new and old trees, burns, one
+    /// of them failing, a verification.
+    Archive,
+    /// Discs that several trees go onto, one after the other.
+    Append,
+}
+
+impl Plot {
+    /// Blocks of its discs: between the sessions of a DVD-R there is much that holds nothing.
+    fn capacity(self) -> u32 {
+        match self {
+            Self::Archive => SMALL_DISC,
+            Self::Append => 204_800,
+        }
+    }
+
+    /// The discs in its drives, one each.
+    pub fn discs(self, seed: u64) -> Vec<&'static Profile> {
+        match self {
+            Self::Archive => vec![&burner::BD_R; 3],
+            Self::Append => {
+                let families = [
+                    &burner::BD_R,
+                    &burner::DVD_PLUS_R,
+                    &burner::DVD_R,
+                    &burner::DVD_PLUS_RW,
+                    &burner::BD_RE,
+                ];
+                families
+                    .into_iter()
+                    .cycle()
+                    .skip(usize::from(seed % 2 == 1) * 2)
+                    .take(2)
+                    .collect()
+            }
+        }
+    }
+}
 
 /// What the box has said to a client; what it said may not be lost.
 #[derive(Clone, Debug)]
@@ -62,32 +101,47 @@ struct Teller {
 }
 
 /// Tells the story of that seed on a disk that honours flushes, or on one that ignores them.
-pub fn tell(scratch: &Scratch, seed: u64, honest: bool) -> Result<Story> {
+pub fn tell(scratch: &Scratch, plot: Plot, seed: u64, honest: bool) -> Result<Story> {
     let folder = scratch.join(&format!("story-{seed}"));
     fs::create_dir_all(&folder)?;
     let disk = Disk::new(new_data_disk(&folder)?);
     if !honest {
         disk.ignore_flushes();
     }
-    let drives: Vec<RecordedDrive> = (0..DRIVES)
-        .map(|number| {
+    let drives: Vec<RecordedDrive> = (0..)
+        .zip(plot.discs(seed))
+        .map(|(number, profile)| {
             let disc = folder.join(format!("disc-{number}"));
-            RecordedDrive::with_blank("story", &burner::BD_R, SMALL_DISC, &disc, &disk)
+            RecordedDrive::with_blank(&serial(number), profile, plot.capacity(), &disc, &disk)
         })
         .collect::<Result<_>>()?;
     let partition = DataPartition::of_disk(&disk, &folder)?;
-    let transports = drives.iter().map(|drive| Box::new(drive.clone()) as Box<dyn Transport + Send>);
+    let transports = drives
+        .iter()
+        .map(|drive| Box::new(drive.clone()) as Box<dyn Transport + Send>);
     let native = Native::start(partition.path(), transports.collect(), Limits::default())?;
     let logs = drives.into_iter().map(|drive| drive.log).collect();
-    let story = play(native.control(), &disk, logs, &folder, seed)?;
+    let story = play(native.control(), &disk, logs, &folder, plot, seed)?;
     native.vault.shutdown();
     partition.unmount()?;
     fs::remove_dir_all(&folder)?;
     Ok(story)
 }
 
+/// What a drive of a story is called.
+pub fn serial(number: u32) -> String {
+    format!("story-{number}")
+}
+
 /// Has a new box with that disk and those drives do what a story is made of.
-pub fn play(box_at: SocketAddr, disk: &Disk, drives: Vec<DriveLog>, folder: &Path, seed: u64) -> Result<Story> {
+pub fn play(
+    box_at: SocketAddr,
+    disk: &Disk,
+    drives: Vec<DriveLog>,
+    folder: &Path,
+    plot: Plot,
+    seed: u64,
+) -> Result<Story> {
     wait_drives(box_at)?;
     let mut teller = Teller {
         disk: disk.clone(),
@@ -97,18 +151,10 @@ pub fn play(box_at: SocketAddr, disk: &Disk, drives: Vec<DriveLog>, folder: &Pat
         attempts: Vec::new(),
         facts: Vec::new(),
     };
-    teller.put(1)?;
-    teller.put(1)?;
-    teller.burn(1, 0, Outcome::Archived)?;
-    teller.put(2)?;
-    if let Some(drive) = drives.get(1) {
-        drive.arm(Fault::FailClose { times: None });
+    match plot {
+        Plot::Archive => teller.archive(&drives)?,
+        Plot::Append => teller.append()?,
     }
-    teller.burn(2, 1, Outcome::Failed)?;
-    teller.verify(0)?;
-    teller.put(3)?;
-    teller.burn(2, 2, Outcome::Archived)?;
-    teller.put(4)?;
     Ok(Story {
         recording: disk.recording(),
         drives,
@@ -127,10 +173,57 @@ pub fn wait_drives(box_at: SocketAddr) -> Result<()> {
     })
 }
 
+/// Burns a tree in one drive.
+pub fn record(
+    session: &mut Connection,
+    tree: u64,
+    drive: u32,
+    mode: RecordMode,
+    progress: impl FnMut(&wire::JobProgress),
+) -> Result<JobEnded> {
+    let record = Record {
+        drives: vec![drive],
+        tree,
+        mode: mode.number(),
+        priority: wire::PRIORITY_DEFAULT,
+        ..Record::default()
+    };
+    let ended = session.record(record, progress)?.pop();
+    ended.context("a job without an end")
+}
+
 impl Teller {
     fn say(&mut self, fact: Fact) {
         let moment = self.disk.mark(format!("{fact:?}"));
         self.facts.push((moment, fact));
+    }
+
+    fn archive(&mut self, drives: &[DriveLog]) -> Result<()> {
+        self.put(1)?;
+        self.put(1)?;
+        self.burn(1, 0, RecordMode::New, Outcome::Archived)?;
+        self.put(2)?;
+        if let Some(drive) = drives.get(1) {
+            drive.arm(Fault::FailClose { times: None });
+        }
+        self.burn(2, 1, RecordMode::New, Outcome::Failed)?;
+        self.verify(0)?;
+        self.put(3)?;
+        self.burn(2, 2, RecordMode::New, Outcome::Archived)?;
+        self.put(4)
+    }
+
+    fn append(&mut self) -> Result<()> {
+        for tree in 1..=6 {
+            self.put(tree)?;
+            let mode = if tree <= 2 {
+                RecordMode::New
+            } else {
+                RecordMode::Append
+            };
+            self.burn(tree, u32::from(tree % 2 == 0), mode, Outcome::Archived)?;
+        }
+        self.put(7)
     }
 
     /// Sends some files into that tree, which is new unless something was put there before.
@@ -141,11 +234,7 @@ impl Teller {
         let walked = SourceTree::walk([format!("{}/", source.display())])?;
         let known = self.attempts.iter().any(|attempt| attempt.tree == tree);
         let begun = self.disk.moment();
-        self.attempts.push(Attempt {
-            begun,
-            tree,
-            content,
-        });
+        self.attempts.push(Attempt { begun, tree, content });
         let into = if known { tree } else { 0 };
         let report = self.session.put(into, "story", &walked, |_| {})?;
         ensure!(report.done.tree == tree, "{:?} is not tree {tree}", report.done);
@@ -170,15 +259,10 @@ impl Teller {
         Ok(content)
     }
 
-    fn burn(&mut self, tree: u64, drive: u32, expected: Outcome) -> Result<()> {
-        let burn = Burn {
-            drive,
-            tree,
-            ..crate::common::place::BURN
-        };
+    fn burn(&mut self, tree: u64, drive: u32, mode: RecordMode, expected: Outcome) -> Result<()> {
         let fact = move |job| Fact::Burns { job, tree, drive };
         self.job(fact, expected, |session, progress| {
-            Ok(session.burn(burn, progress)?)
+            record(session, tree, drive, mode, progress)
         })
     }
 
