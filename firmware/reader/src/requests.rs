@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
-use discfs::{DiscError, Node, NodeKind, Volume, WalkLimits};
+use discfs::{DiscError, Node, NodeKind, View, Volume, WalkLimits};
 use rustix::io::Errno;
 use seam::reader::{FromReader, ToReader};
 use seam::{Channel, ChannelError};
@@ -123,7 +123,11 @@ impl Requests {
         self.disc = None;
         let mut source = Disc::new(Rc::clone(&self.blocks), blocks);
         let end = import::volume_end(&mut source, session_start);
-        let mut volume = Volume::open(source, session_start)?;
+        // One read that fails must not decide which view is shown: the richest is tried twice.
+        let mut volume = match Volume::open_view(source, session_start, View::RockRidge) {
+            Ok(volume) => volume,
+            Err(_) => Volume::open(Disc::new(Rc::clone(&self.blocks), blocks), session_start)?,
+        };
         let opened = FromReader::Opened {
             label: volume.label().into(),
             view: volume.view().to_string(),
@@ -195,7 +199,8 @@ fn list(vault: &Channel, volume: &mut Volume<Disc>, path: &[u8], depth: u32) -> 
             ..WalkLimits::default()
         };
         let mut trouble = None;
-        volume.walk(&from, limits, &mut |volume, below, node| {
+        let mut damage = None;
+        let mut visit = |volume: &mut Volume<Disc>, below: &[u8], node: &Node| {
             let full = join(path, below);
             if let Err(error) = check_path(&full) {
                 eprintln!("left out of a list: {}: {error}", ByteString(full));
@@ -204,8 +209,16 @@ fn list(vault: &Channel, volume: &mut Volume<Disc>, path: &[u8], depth: u32) -> 
             let pushed = entry(volume, &full, node).and_then(|entry| batch.push(entry));
             trouble = pushed.err();
             trouble.is_none()
+        };
+        // What lies deeper was not asked for.
+        volume.walk_tolerant(&from, limits, &mut visit, &mut |_, error| match error {
+            DiscError::TooDeep(_) => true,
+            error => {
+                damage = Some(error);
+                false
+            }
         })?;
-        if let Some(trouble) = trouble {
+        if let Some(trouble) = trouble.or(damage.map(Trouble::Disc)) {
             return Err(trouble);
         }
     }

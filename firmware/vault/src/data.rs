@@ -78,6 +78,12 @@ impl Data {
                 Some(_) => {}
             }
         }
+        for (_, record) in &go_on {
+            // Its tree was released, but the power failed before its end was recorded.
+            if let Some(tree) = record.order.tree() {
+                self.catalog.claim_again(tree, record.group)?;
+            }
+        }
         for (tree, record) in self.catalog.trees()? {
             if let TreeState::Claimed(group) = record.state
                 && !go_on.iter().any(|(_, record)| record.group == group)

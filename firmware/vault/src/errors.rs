@@ -422,16 +422,6 @@ pub(crate) fn storage(doing: &'static str) -> impl FnOnce(std::io::Error) -> Fai
     }
 }
 
-/// Who a drive is, as jobs remember it.
-pub(crate) fn identity(identity: &mmc::Identity) -> String {
-    identity_of(&identity.vendor, &identity.product, &identity.serial)
-}
-
-/// The same of what clients are told.
-pub(crate) fn identity_of(vendor: &str, product: &str, serial: &str) -> String {
-    format!("{vendor} {product} {serial}")
-}
-
 /// What a caller hears of a job that a restart ended.
 pub(crate) fn interrupted(job: u64) -> Failure {
     Failure::new(
@@ -451,17 +441,25 @@ pub(crate) fn drive(error: &mmc::Error) -> Failure {
     let code = match error {
         Error::NoDisc => FailureCode::NoDisc,
         Error::TooLarge { .. } => FailureCode::TooBig,
-        Error::Finalised | Error::OpenTrack { .. } | Error::PseudoOverwrite => FailureCode::NotAppendable,
-        Error::CannotWrite { .. } | Error::BlockSize(_) | Error::NotAnOpticalDrive { .. } => {
-            FailureCode::Unsupported
-        }
+        Error::Finalised | Error::OpenTrack { .. } => FailureCode::NotAppendable,
+        Error::CannotWrite { .. }
+        | Error::BlockSize(_)
+        | Error::NotAnOpticalDrive { .. }
+        | Error::NotFinalisable { .. }
+        | Error::OnlyAtOnce { .. }
+        | Error::NotAtOnce { .. }
+        | Error::NotErasable { .. }
+        | Error::FormatUnavailable { .. }
+        | Error::NotOverwritable { .. } => FailureCode::Unsupported,
         Error::WriteFailed { .. }
         | Error::Displaced { .. }
         | Error::AddressUnknown
         | Error::BurnInterrupted { .. }
         | Error::CloseUnfinished { .. } => FailureCode::WriteFailed,
         Error::Unreadable { .. } => FailureCode::ReadFailed,
-        Error::WrongLength { .. } | Error::Incomplete { .. } | Error::Failed => FailureCode::Internal,
+        Error::Misaligned { .. } | Error::WrongLength { .. } | Error::Incomplete { .. } | Error::Failed => {
+            FailureCode::Internal
+        }
         _ => FailureCode::DriveFailed,
     };
     let what = match error {

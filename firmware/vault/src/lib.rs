@@ -10,14 +10,16 @@
 //! Principles:
 //! - Acknowledged means synced: files by syncfs, then one catalog commit, then the reply. The power may
 //!   fail between any two lines; what is found half done at the next start is undone or marked.
-//! - Archived is said only of a disc that was closed and read back past every cache with equal digests.
+//! - Archived is said only of a tree on as many discs as its policy asks for, each closed and read back past every
+//!   cache with equal digests.
+//! - What a restart interrupts is taken up where the disc really ends, or said to be interrupted.
 //! - Frozen means frozen: a tree moves out of reach before it is burned, no writer may be left, and each
 //!   file's digest in the burn pass must be the one taken when it was received.
 //! - A burn outranks everything: it needs neither the session that asked for it, nor doors, nor net.
 //! - Bytes from discs are hashed or handed to a reader, never parsed here.
 //!
-//! Limits now: one put at a time (the session that changes something holds the box), one copy a tree,
-//! 250,000 entries a tree, 64 jobs that wait or work, events kept up to 10,000.
+//! Limits now: one put at a time (the session that changes something holds the box), 250,000 entries a tree, 64 jobs
+//! that wait or work, 16 discs an order, events kept up to 10,000.
 
 mod access;
 mod catalog;

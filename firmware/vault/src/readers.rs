@@ -53,6 +53,8 @@ pub(crate) struct Reader {
     /// First block of the session it shows.
     session_start: u32,
     label: String,
+    /// The view it shows, such as Rock Ridge.
+    view: String,
 }
 
 impl Reader {
@@ -79,6 +81,7 @@ impl Reader {
             generation,
             session_start: seen.session_start,
             label: String::new(),
+            view: String::new(),
         };
         let served = reader.served.clone();
         std::thread::Builder::new()
@@ -95,7 +98,9 @@ impl Reader {
             None,
         )?;
         match reader.answer(given_up)? {
-            FromReader::Opened { label, .. } => reader.label = errors::bounded(label),
+            FromReader::Opened { label, view } => {
+                (reader.label, reader.view) = (errors::bounded(label), errors::bounded(view));
+            }
             FromReader::Failed { reason, .. } => return Err(Refusal::Unreadable(reason)),
             _ => return Err(Refusal::ReaderStrange),
         }
@@ -105,6 +110,11 @@ impl Reader {
     /// The volume's label.
     pub(crate) fn label(&self) -> &str {
         &self.label
+    }
+
+    /// The view it shows.
+    pub(crate) fn view(&self) -> &str {
+        &self.view
     }
 
     /// Sends a request, with a descriptor for what it gets.

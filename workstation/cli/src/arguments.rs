@@ -16,7 +16,8 @@ Exit codes:
   3  the box cannot be reached, something else answers, or the connection was lost
   4  a file of this machine cannot be read or written, or was left out of a put
   5  another session holds the box, or the drive is busy: try again later
-  6  data arrived damaged, or a disc did not verify";
+  6  data arrived damaged, or a disc did not verify
+  7  burned, but on fewer discs than are asked for: not archived yet";
 
 /// Archives files on discs that are read back and compared.
 #[derive(Debug, Parser)]
@@ -48,7 +49,7 @@ pub enum Command {
     /// The drives of the box
     Drives,
     /// The disc in a drive: medium, sessions, space
-    Disc(Which),
+    Disc(Disc),
     /// Send files and directories to the box; they are safe there when this ends
     Put(Put),
     /// List a disc or a tree on the box, or an image of this machine
@@ -57,10 +58,32 @@ pub enum Command {
     Get(Get),
     /// Make a disc image of a directory, or add a session to one, without a box
     Author(Box<local::Author>),
+    /// Check an image or a disc in a drive of this machine: structures, views, digests, signature
+    Check(local::Check),
     /// Burn a tree as a new disc, close it, read it back and compare; goes on when this is interrupted
     Burn(Burn),
+    /// Burn a tree as a further session of a disc, whose files are all kept
+    Append(Append),
+    /// Take a disc into the box's copy area: its files, or every block
+    Copy(Copy),
     /// Read a disc past every cache and compare it with what is known of it
     Verify(Which),
+    /// Read a whole disc whatever is bad, compare what can be compared, and map how well it reads
+    Scrub(Scrub),
+    /// Close a disc for ever, without burning anything
+    Finalise(Which),
+    /// Close what an interrupted burn left open, so that the disc can be read and appended to
+    Repair(Which),
+    /// Make a rewritable disc blank
+    Blank(Wipe),
+    /// Format a rewritable disc
+    Format(Wipe),
+    /// Overwrite a rewritable disc, so that nothing of it can be read
+    Erase(Erase),
+    /// The trees and copies on the box
+    Trees,
+    /// Remove a tree or a copy from the box
+    Rm(Remove),
     /// The jobs the box remembers
     Jobs,
     /// Follow a job to its end
@@ -68,10 +91,26 @@ pub enum Command {
         /// The job's number
         job: u64,
     },
+    /// Cancel a job; one that writes leaves its disc in order first
+    Cancel {
+        /// The job's number
+        job: u64,
+    },
+    /// What a job has noted
+    Log {
+        /// The job's number
+        job: u64,
+    },
     /// Open the tray
     Eject(Which),
     /// Close the tray
     Load(Which),
+    /// Lock the tray and its button
+    Lock(Which),
+    /// Unlock the tray and its button
+    Unlock(Which),
+    /// The speeds of a drive for the disc in it; sets them with --write or --read
+    Speed(Speed),
     /// Pair this workstation with the box: from then on they know each other's keys
     Pair(access::Pair),
     /// Let one further workstation pair; prints the code to type there
@@ -113,7 +152,7 @@ pub struct From {
     /// The drive of the box whose disc is read; default: 0
     #[arg(long)]
     pub drive: Option<u32>,
-    /// A tree on the box instead of a disc
+    /// A tree or copy on the box instead of a disc
     #[arg(long, value_name = "TREE", conflicts_with = "drive")]
     pub tree: Option<u64>,
 }
@@ -125,7 +164,7 @@ pub struct Ls {
     pub path: PathBuf,
     /// In an image: a directory or file; default: the top
     pub inner: Option<PathBuf>,
-    /// In an image: the session by its number, counted from 1; default: the newest
+    /// The session of a disc or an image by its number, counted from 1; default: the newest
     #[arg(long, value_name = "N")]
     pub session: Option<u32>,
     #[command(flatten)]
@@ -147,7 +186,7 @@ pub struct Get {
     /// Where it goes, when the first was an image
     #[arg(value_name = "OUTPUT OF AN IMAGE")]
     pub third: Option<PathBuf>,
-    /// In an image: the session by its number, counted from 1; default: the newest
+    /// The session of a disc or an image by its number, counted from 1; default: the newest
     #[arg(long, value_name = "N")]
     pub session: Option<u32>,
     #[command(flatten)]
@@ -157,18 +196,144 @@ pub struct Get {
     pub force: bool,
 }
 
+/// How a tree is burned, on whatever disc.
 #[derive(Debug, Args)]
-pub struct Burn {
-    /// The tree; default: the newest that was not burned
+pub struct Burning {
+    /// The tree, or a copy; default: the newest tree that was not burned
     #[arg(long, default_value_t = 0, hide_default_value = true)]
     pub tree: u64,
-    /// The drive's number
-    #[arg(long, default_value_t = 0)]
-    pub drive: u32,
-    /// The disc's label, at most 32 characters; default: the tree's name
+    /// The drive's number; several, as 0,1, burn at once
+    #[arg(long, value_name = "DRIVES", value_delimiter = ',', default_value = "0")]
+    pub drive: Vec<u32>,
+    /// The disc's label, at most 32 characters; default: the tree's name, or the disc's own when appending
     #[arg(long, default_value = "", hide_default_value = true)]
     pub label: String,
     /// Close the disc for ever; otherwise sessions can be appended later
     #[arg(long)]
     pub finalise: bool,
+    /// Discs that must verify before the tree is archived; default: as it was, at first 1
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    pub copies: u32,
+    /// Write speed in kB/s; default: the fastest
+    #[arg(long, value_name = "KB/S", default_value_t = 0, hide_default_value = true)]
+    pub speed: u32,
+    /// Of the jobs that wait for a drive the highest begins first
+    #[arg(long, default_value_t = client::wire::PRIORITY_DEFAULT)]
+    pub priority: u8,
+}
+
+#[derive(Debug, Args)]
+pub struct Burn {
+    #[command(flatten)]
+    pub how: Burning,
+    /// Burn over what is on a rewritable disc
+    #[arg(long)]
+    pub overwrite: bool,
+    /// Burn this copy (`spindle trees` lists them) on one blank disc after the other
+    #[arg(long, value_name = "COPY", conflicts_with_all = ["tree", "overwrite", "copies"])]
+    pub copy: Option<u64>,
+    /// Discs to burn of a copy; the tray opens between them
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 1,
+        requires = "copy",
+        hide_default_value = true
+    )]
+    pub count: u32,
+}
+
+#[derive(Debug, Args)]
+pub struct Append {
+    #[command(flatten)]
+    pub how: Burning,
+}
+
+#[derive(Debug, Args)]
+pub struct Disc {
+    #[command(flatten)]
+    pub which: Which,
+    /// Also its tracks, what is wrong with it, and how well it read when it was read last
+    #[arg(short, long)]
+    pub all: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Copy {
+    #[command(flatten)]
+    pub which: Which,
+    /// Every block, for discs that are no file system or must stay exactly as they are
+    #[arg(long)]
+    pub image: bool,
+    /// The session whose files are taken; default: the newest
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 0,
+        hide_default_value = true,
+        conflicts_with = "image"
+    )]
+    pub session: u32,
+    #[command(flatten)]
+    pub reading: Reading,
+}
+
+#[derive(Clone, Copy, Debug, Args)]
+pub struct Reading {
+    /// Read speed in kB/s, lower for damaged discs; default: the fastest
+    #[arg(long, value_name = "KB/S", default_value_t = 0, hide_default_value = true)]
+    pub speed: u32,
+    /// Of the jobs that wait for a drive the highest begins first
+    #[arg(long, default_value_t = client::wire::PRIORITY_DEFAULT)]
+    pub priority: u8,
+}
+
+#[derive(Debug, Args)]
+pub struct Scrub {
+    #[command(flatten)]
+    pub which: Which,
+    #[command(flatten)]
+    pub reading: Reading,
+}
+
+#[derive(Debug, Args)]
+pub struct Wipe {
+    #[command(flatten)]
+    pub which: Which,
+    /// Everything, not only what is quickly done; takes as long as a burn of the whole disc
+    #[arg(long)]
+    pub full: bool,
+    /// What is on the disc may be lost
+    #[arg(long)]
+    pub yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Erase {
+    #[command(flatten)]
+    pub which: Which,
+    /// What is on the disc may be lost
+    #[arg(long)]
+    pub yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Remove {
+    /// Its number
+    pub tree: u64,
+    /// It may be nowhere else
+    #[arg(long)]
+    pub yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Speed {
+    #[command(flatten)]
+    pub which: Which,
+    /// Write speed in kB/s, 0 for the fastest
+    #[arg(long, value_name = "KB/S")]
+    pub write: Option<u32>,
+    /// Read speed in kB/s, 0 for the fastest
+    #[arg(long, value_name = "KB/S")]
+    pub read: Option<u32>,
 }

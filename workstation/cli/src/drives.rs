@@ -1,9 +1,10 @@
 //! The box, its drives, the disc in one of them.
 
-use client::wire::{Disc, Drive, Status};
+use client::wire::{Disc, DiscReport, Drive, SetSpeed, Status};
 use client::{Connection, Error};
 use serde_json::{Value, json};
 
+use crate::arguments;
 use crate::exit::Exit;
 use crate::output::{Output, duration, failure, hex, label, moment, size};
 
@@ -160,4 +161,116 @@ fn disc_json(disc: &Disc) -> Value {
         "disc_id": hex(&disc.disc_id),
         "verified": disc.verified,
     })
+}
+
+/// The disc with its tracks, what is wrong with it, and how well it read.
+pub fn report(connection: &mut Connection, drive: u32, output: Output) -> Result<Exit, Error> {
+    let report = connection.disc_report(drive)?;
+    output.print(|| report_text(&report), || report_json(&report))?;
+    Ok(Exit::Done)
+}
+
+fn report_text(report: &DiscReport) -> String {
+    let mut text = disc_text(&report.disc);
+    for track in &report.tracks {
+        let marks = [
+            (track.blank, "blank"),
+            (track.reserved, "reserved"),
+            (track.damaged, "damaged"),
+        ];
+        let marks: String = marks
+            .iter()
+            .filter_map(|(set, mark)| set.then(|| format!(", {mark}")))
+            .collect();
+        let next = track
+            .next_writable
+            .map_or_else(String::new, |next| format!(", goes on at block {next}"));
+        text += &format!(
+            "track {:3} of session {}: {} blocks from block {}{next}{marks}\n",
+            track.track, track.session, track.blocks, track.start
+        );
+    }
+    for failure in &report.condition {
+        text += &format!("attention {failure}\n");
+    }
+    if report.mapped != 0 {
+        let at = client::wire::Time {
+            seconds: report.mapped,
+            nanoseconds: 0,
+        };
+        text += &format!("read last on {} UTC\n", moment(at));
+        for region in report
+            .regions
+            .iter()
+            .filter(|region| region.retried + region.unreadable > 0)
+        {
+            text += &format!(
+                "  {} blocks from block {}: {} reads repeated, {} blocks unreadable\n",
+                region.blocks, region.start, region.retried, region.unreadable
+            );
+        }
+    }
+    text
+}
+
+fn report_json(report: &DiscReport) -> Value {
+    let tracks = report.tracks.iter().map(|track| {
+        json!({
+            "track": track.track,
+            "session": track.session,
+            "start": track.start,
+            "blocks": track.blocks,
+            "next_writable": track.next_writable,
+            "blank": track.blank,
+            "reserved": track.reserved,
+            "damaged": track.damaged,
+        })
+    });
+    let regions = report.regions.iter().map(|region| {
+        json!({
+            "start": region.start,
+            "blocks": region.blocks,
+            "read_ms": region.time,
+            "retried": region.retried,
+            "unreadable": region.unreadable,
+        })
+    });
+    let mut value = disc_json(&report.disc);
+    value["tracks"] = tracks.collect();
+    value["condition"] = report.condition.iter().map(failure).collect();
+    value["mapped"] = report.mapped.into();
+    value["regions"] = regions.collect();
+    value
+}
+
+pub fn speed(connection: &mut Connection, what: &arguments::Speed, output: Output) -> Result<Exit, Error> {
+    let drive = what.which.drive;
+    let speeds = match (what.write, what.read) {
+        (None, None) => connection.speeds(drive)?,
+        (write, read) => connection.set_speed(SetSpeed {
+            drive,
+            write: write.unwrap_or(0),
+            read: read.unwrap_or(0),
+        })?,
+    };
+    output.print(
+        || {
+            let offered: Vec<String> = speeds.write.iter().map(|speed| format!("{speed} kB/s")).collect();
+            format!(
+                "writes at {}\nset to   writing {} kB/s, reading {} kB/s\n",
+                offered.join(", "),
+                speeds.write_now,
+                speeds.read_now
+            )
+        },
+        || {
+            json!({
+                "drive": speeds.drive,
+                "write": speeds.write,
+                "write_now": speeds.write_now,
+                "read_now": speeds.read_now,
+            })
+        },
+    )?;
+    Ok(Exit::Done)
 }

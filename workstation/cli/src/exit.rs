@@ -14,6 +14,7 @@ pub enum Exit {
     Local = 4,
     Busy = 5,
     Damaged = 6,
+    NotArchived = 7,
 }
 
 impl Exit {
@@ -35,6 +36,7 @@ impl Exit {
         match FailureCode::from_number(failure.code.number) {
             Some(FailureCode::Busy | FailureCode::DriveBusy | FailureCode::TooManyConnections) => Self::Busy,
             Some(FailureCode::VerifyFailed | FailureCode::DigestMismatch) => Self::Damaged,
+            Some(FailureCode::CopiesMissing) => Self::NotArchived,
             _ => Self::Refused,
         }
     }

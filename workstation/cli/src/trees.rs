@@ -4,13 +4,13 @@ use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::Path;
 
-use client::wire::{ByteString, Entry, EntryKind, Source};
+use client::wire::{ByteString, Entry, EntryKind, Place, Source, Tree};
 use client::{Connection, Error, Skipped, SourceTree};
 use serde_json::{Value, json};
 
 use crate::arguments;
 use crate::exit::Exit;
-use crate::output::{Output, hex, moment, path, size, tell};
+use crate::output::{Output, hex, label, moment, path, size, tell};
 use crate::progress::Progress;
 use crate::target::{Partial, Target};
 
@@ -89,9 +89,17 @@ pub fn put(
     })
 }
 
+/// What the box is asked about: by the older requests where they are enough, which older boxes know as well.
 fn source_on_box(from: arguments::From) -> Source {
     from.tree
         .map_or(Source::Disc(from.drive.unwrap_or(0)), Source::Tree)
+}
+
+fn place_on_box(from: arguments::From, session: u32) -> Place {
+    Place {
+        session,
+        ..source_on_box(from).into()
+    }
 }
 
 /// A path as the protocol has it: no slash at its ends.
@@ -108,7 +116,7 @@ pub fn ls(connection: &mut Connection, what: &arguments::Ls, output: Output) -> 
     let top = ByteString::from(inner_path(&what.path));
     let mut lines = io::BufWriter::new(io::stdout());
     let mut entries = Vec::new();
-    connection.list(source_on_box(what.from), top.as_bytes(), depth, |entry| {
+    let mut each = |entry: Entry| {
         let is_top = entry.path == top && entry.kind == EntryKind::Directory.number();
         if output.json {
             entries.push(entry_json(&entry));
@@ -117,7 +125,14 @@ pub fn ls(connection: &mut Connection, what: &arguments::Ls, output: Output) -> 
             output.error(&Error::Output(error));
             std::process::exit(Exit::Local as i32);
         }
-    })?;
+    };
+    match what.session {
+        None => connection.list(source_on_box(what.from), top.as_bytes(), depth, &mut each)?,
+        Some(session) => {
+            let place = place_on_box(what.from, session);
+            connection.list_in(place, top.as_bytes(), depth, &mut each)?
+        }
+    };
     lines.flush().map_err(Error::Output)?;
     if output.json {
         output.print(String::new, || json!({ "entries": entries }))?;
@@ -194,7 +209,11 @@ pub fn get(
     let mut progress = Progress::new(output, "fetching", 0);
     let fetch = |into: &mut dyn Write| {
         let tell = |done: u64, total: u64| progress.at("fetching", done, total, "");
-        let got = connection.get(source_on_box(what.from), inner_path(&what.path), into, tell);
+        let path = inner_path(&what.path);
+        let got = match what.session {
+            None => connection.get(source_on_box(what.from), path, into, tell),
+            Some(session) => connection.get_in(place_on_box(what.from, session), path, into, tell),
+        };
         progress.finish();
         got
     };
@@ -224,6 +243,45 @@ pub fn get(
             object["written"] = written.display().to_string().into();
             object
         },
+    )?;
+    Ok(Exit::Done)
+}
+
+pub fn trees(connection: &mut Connection, output: Output) -> Result<Exit, Error> {
+    let trees = connection.trees()?.trees;
+    let text = |tree: &Tree| {
+        let discs = match (tree.discs.len(), tree.copies) {
+            (0, 0 | 1) => String::new(),
+            (discs, copies) => format!(", on {discs} of {copies} discs"),
+        };
+        format!(
+            "{:5}  {}  {:9} {:>6} files {:>9}{discs}  {}\n",
+            tree.tree,
+            moment(tree.created),
+            tree.state.text,
+            tree.files,
+            size(tree.bytes),
+            tree.name
+        )
+    };
+    let object = |tree: &Tree| {
+        json!({
+            "tree": tree.tree,
+            "name": tree.name,
+            "state": label(&tree.state),
+            "created": tree.created.seconds,
+            "files": tree.files,
+            "bytes": tree.bytes,
+            "copies": tree.copies,
+            "discs": tree.discs.iter().map(|disc| hex(disc)).collect::<Vec<_>>(),
+        })
+    };
+    output.print(
+        || match trees.as_slice() {
+            [] => "no trees".into(),
+            some => some.iter().map(text).collect(),
+        },
+        || json!({ "trees": trees.iter().map(object).collect::<Vec<_>>() }),
     )?;
     Ok(Exit::Done)
 }

@@ -3,9 +3,10 @@
 mod common;
 
 use client::wire::{
-    Disc, DiscSession, Drive, Drives, Entry, EntryKind, FailureCode, GetEnd, GetFile, Job, JobEnded,
-    JobProgress, JobStarted, JobSummary, Jobs, Label, ListEnd, ListEntries, Outcome, Phase, PutDone,
-    PutReady, Reply, Request, Status,
+    Disc, DiscReport, DiscSession, DiscTrack, Drive, Drives, Entry, EntryKind, FailureCode, GetEnd, GetFile,
+    Job, JobEnded, JobLog, JobProgress, JobStarted, JobSummary, Jobs, JobsStarted, Label, ListEnd,
+    ListEntries, LogLine, Outcome, Phase, PutDone, PutReady, Region, Reply, Request, Speeds, Status, Tree,
+    TreeState, Trees,
 };
 use common::{Act, Fake, MOMENT, assert_kept, file, folder, refusal};
 
@@ -61,6 +62,72 @@ fn follow(outcome: Outcome) -> Vec<Reply> {
         progress(Phase::Verifying, 2_000_000, 255),
         Reply::JobEnded(ended(outcome)),
     ]
+}
+
+/// Two jobs of one order.
+fn both(outcome: Outcome) -> Vec<Reply> {
+    let eighth = JobEnded {
+        job: 8,
+        ..ended(Outcome::Burned)
+    };
+    let missing = JobEnded {
+        failure: Some(refusal(FailureCode::CopiesMissing)),
+        ..eighth
+    };
+    vec![
+        Reply::JobsStarted(JobsStarted { jobs: vec![7, 8] }),
+        Reply::JobEnded(missing),
+        Reply::JobEnded(ended(outcome)),
+    ]
+}
+
+fn report() -> DiscReport {
+    DiscReport {
+        disc: Disc {
+            media: Label::new(0x41, "BD-R SRM"),
+            state: Label::new(1, "appendable"),
+            ..Disc::default()
+        },
+        tracks: vec![DiscTrack {
+            track: 1,
+            session: 1,
+            start: 0,
+            blocks: 4_096,
+            next_writable: Some(512),
+            damaged: true,
+            ..DiscTrack::default()
+        }],
+        condition: vec![refusal(FailureCode::NotAppendable)],
+        mapped: MOMENT.seconds,
+        regions: vec![Region {
+            start: 0,
+            blocks: 512,
+            time: 40,
+            retried: 3,
+            unreadable: 1,
+        }],
+    }
+}
+
+fn trees() -> Vec<Tree> {
+    let tree = Tree {
+        tree: 9,
+        name: "papers\x1b[2J".into(),
+        state: TreeState::Burned.label(),
+        created: MOMENT,
+        files: 42,
+        bytes: 25_000_000,
+        copies: 2,
+        discs: vec![DISC_ID],
+    };
+    let copy = Tree {
+        tree: 4,
+        state: TreeState::CopyOfTree.label(),
+        copies: 1,
+        discs: Vec::new(),
+        ..tree.clone()
+    };
+    vec![tree, copy]
 }
 
 fn answer(request: &Request) -> Vec<Act> {
@@ -130,7 +197,7 @@ fn answer(request: &Request) -> Vec<Act> {
             disc_id: DISC_ID,
             verified: MOMENT.seconds,
         })],
-        Request::List(_) => vec![
+        Request::List(_) | Request::ListIn(_) => vec![
             Reply::ListEntries(ListEntries { entries: entries() }),
             Reply::ListEnd(ListEnd { count: 4 }),
         ],
@@ -138,7 +205,31 @@ fn answer(request: &Request) -> Vec<Act> {
         Request::Verify(_) => follow(Outcome::Failed),
         Request::WatchJob(_) => follow(Outcome::Interrupted),
         Request::Jobs(()) => vec![Reply::Jobs(Jobs { jobs: vec![job()] })],
-        Request::Eject(_) | Request::Load(_) | Request::PowerOff(()) => vec![Reply::Done(())],
+        Request::Record(_) | Request::BurnCopy(_) => both(Outcome::Archived),
+        Request::Copy(_) => follow(Outcome::Copied),
+        Request::Scrub(_) => follow(Outcome::Readable),
+        Request::Treat(_) => follow(Outcome::Done),
+        Request::DiscReport(_) => vec![Reply::DiscReport(report())],
+        Request::Speeds(_) | Request::SetSpeed(_) => vec![Reply::Speeds(Speeds {
+            drive: 0,
+            write: vec![71_928, 26_973],
+            write_now: 26_973,
+            read_now: 0,
+        })],
+        Request::Trees(()) => vec![Reply::Trees(Trees { trees: trees() })],
+        Request::JobLog(_) => vec![Reply::JobLog(JobLog {
+            job: 7,
+            lines: vec![LogLine {
+                at: MOMENT,
+                text: "writing".into(),
+            }],
+        })],
+        Request::Eject(_)
+        | Request::Load(_)
+        | Request::Lock(_)
+        | Request::Cancel(_)
+        | Request::RemoveTree(_)
+        | Request::PowerOff(()) => vec![Reply::Done(())],
         _ => vec![Reply::Failure(refusal(FailureCode::Internal))],
     };
     replies.into_iter().map(Act::Say).collect()
@@ -160,6 +251,26 @@ fn every_command_prints_what_is_kept() {
         ("eject", 0, &["eject"]),
         ("load", 0, &["load"]),
         ("poweroff", 0, &["poweroff"]),
+        ("burn-drives", 0, &["burn", "--drive", "0,1", "--copies", "2"]),
+        ("burn-copy", 0, &["burn", "--copy", "4", "--count", "2"]),
+        ("append", 0, &["append", "--speed", "26973"]),
+        ("copy", 0, &["copy", "--image"]),
+        ("scrub", 0, &["scrub", "1", "--speed", "9000"]),
+        ("finalise", 0, &["finalise"]),
+        ("repair", 0, &["repair", "1"]),
+        ("blank", 0, &["blank", "--yes"]),
+        ("format", 0, &["format", "--full", "--yes"]),
+        ("erase", 0, &["erase", "--yes"]),
+        ("disc-all", 0, &["disc", "--all"]),
+        ("speed", 0, &["speed"]),
+        ("speed-set", 0, &["speed", "--write", "26973"]),
+        ("trees", 0, &["trees"]),
+        ("rm", 0, &["rm", "4", "--yes"]),
+        ("cancel", 0, &["cancel", "7"]),
+        ("log", 0, &["log", "7"]),
+        ("lock", 0, &["lock"]),
+        ("unlock", 0, &["unlock"]),
+        ("ls-session", 0, &["ls", "--session", "1"]),
     ] {
         let text = fake.run(arguments.iter().copied());
         assert_eq!(text.code, Some(code), "{name}: {text:?}");

@@ -36,6 +36,9 @@ fn what_the_box_refuses_has_its_code_and_its_words() {
         (FailureCode::TooManyConnections, 5),
         (FailureCode::VerifyFailed, 6),
         (FailureCode::DigestMismatch, 6),
+        (FailureCode::CopiesMissing, 7),
+        (FailureCode::NotConfirmed, 1),
+        (FailureCode::Cancelled, 1),
     ] {
         let fake = Fake::refusing(code);
         for command in [
@@ -44,6 +47,9 @@ fn what_the_box_refuses_has_its_code_and_its_words() {
             &["ls"],
             &["get", "a", "-"],
             &["burn"],
+            &["append"],
+            &["erase"],
+            &["cancel", "7"],
             &["jobs"],
         ] {
             let ran = fake.run(command.iter().copied());

@@ -4,7 +4,9 @@ mod common;
 
 use common::{assert_kept, spindle};
 
-const COMMANDS: [&str; 19] = [
+const COMMANDS: [&str; 36] = [
+    "author",
+    "check",
     "status",
     "drives",
     "disc",
@@ -24,6 +26,21 @@ const COMMANDS: [&str; 19] = [
     "allow",
     "revoke",
     "key",
+    "append",
+    "copy",
+    "scrub",
+    "finalise",
+    "repair",
+    "blank",
+    "format",
+    "erase",
+    "trees",
+    "rm",
+    "cancel",
+    "log",
+    "lock",
+    "unlock",
+    "speed",
 ];
 
 #[test]

@@ -79,6 +79,18 @@ impl Catalog {
         })
     }
 
+    /// A job of the group goes on: its tree is not open to others.
+    pub(crate) fn claim_again(&self, tree: u64, group: u64) -> Result<(), CatalogError> {
+        self.write(|transaction| {
+            change_tree(transaction, tree, |tree| {
+                if tree.state == TreeState::Open {
+                    tree.state = TreeState::Claimed(group);
+                }
+            })
+            .map(drop)
+        })
+    }
+
     /// The log of a job that ended.
     pub(crate) fn log(&self, job: u64) -> Result<Option<LogRecord>, CatalogError> {
         get(&self.read()?.open_table(LOGS)?, job)

@@ -348,6 +348,8 @@ pub(crate) struct WriteRecord {
     pub cluster: u32,
     /// The session whose tree was merged, by its first block.
     pub base: Option<u32>,
+    /// The view in which it was, such as Rock Ridge: another has other times, and makes another image.
+    pub view: String,
     /// The identity the disc has then, and its label.
     pub id: [u8; 16],
     pub label: String,

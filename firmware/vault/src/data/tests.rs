@@ -98,6 +98,7 @@ fn wrote(data: &Data, job: u64, tree: u64, proved: bool, id: [u8; 16]) -> bool {
         blocks: 32,
         cluster: 32,
         base: None,
+        view: String::new(),
         id,
         label: String::new(),
         media_id: String::new(),

@@ -38,6 +38,16 @@ const GLANCE: Duration = Duration::from_millis(300);
 /// How long blocks for a reader may take: a damaged disc costs minutes.
 const READ: Duration = Duration::from_secs(400);
 
+/// Who a drive is, as jobs remember it.
+pub(crate) fn identity(identity: &mmc::Identity) -> String {
+    identity_of(&identity.vendor, &identity.product, &identity.serial)
+}
+
+/// The same of what clients are told.
+fn identity_of(vendor: &str, product: &str, serial: &str) -> String {
+    format!("{vendor} {product} {serial}")
+}
+
 /// The drives there are, by number.
 #[derive(Default)]
 pub(crate) struct Drives(Locked<BTreeMap<u32, Entry>>);
@@ -387,7 +397,7 @@ impl Drive {
         let drive = &self.known.lock().drive;
         match drive.product.is_empty() {
             true => String::new(), // not identified yet
-            false => crate::errors::identity_of(&drive.vendor, &drive.product, &drive.serial),
+            false => identity_of(&drive.vendor, &drive.product, &drive.serial),
         }
     }
 

@@ -95,6 +95,8 @@ pub(super) struct Spot {
     /// Blocks in a cluster.
     pub cluster: u32,
     pub seen: Option<Seen>,
+    /// The view in which the kept tree is read, once it was.
+    pub view: Option<String>,
     /// The identity and label of a burn that goes on.
     pub known: Option<([u8; 16], String)>,
     /// First block of a session that was cut short, which is none of the disc's.
@@ -113,6 +115,7 @@ pub(super) fn spot(task: &Task<'_>, worker: &mut Worker, mode: Mode) -> Result<S
         front: false,
         cluster: disc.cluster_blocks(),
         seen: None,
+        view: None,
         known: None,
         broken: None,
     };
@@ -188,7 +191,10 @@ impl Prepared {
             return Self::of_blocks(task, summary, recording, spot, image);
         }
         let base = match (spot.base, &spot.seen) {
-            (Some(start), Some(seen)) => Some(merge::import(task, worker, start, seen.readable)?),
+            (Some(start), Some(seen)) => {
+                let view = spot.view.as_deref();
+                Some(merge::import(task, worker, start, seen.readable, view)?)
+            }
             _ => None,
         };
         if spot.first.is_none() {
@@ -211,6 +217,7 @@ impl Prepared {
             }
         };
         if let Some(base) = &base {
+            spot.view = Some(base.view.clone());
             let remark = format!("{} entries of the disc are kept", base.len());
             task.job.note(&*remark);
             summary.remarks.push(remark);
@@ -334,6 +341,7 @@ impl Prepared {
             blocks: self.course.blocks,
             cluster,
             base: self.spot.base,
+            view: self.spot.view.clone().unwrap_or_default(),
             id: self.id,
             label: self.label.clone(),
             media_id: media_id.as_str().into(),

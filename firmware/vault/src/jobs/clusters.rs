@@ -19,6 +19,9 @@ use wire::Failure;
 use crate::errors::Refusal;
 use crate::staging::DIGESTS;
 
+/// Bytes of digests kept back: those of 2 MiB.
+const BUFFER: usize = 1 << 10;
+
 /// Time between two syncs.
 const SYNC: Duration = Duration::from_secs(2);
 
@@ -56,7 +59,7 @@ impl Keeper {
             }
         }
         Ok(Self {
-            file: BufWriter::new(file.into()),
+            file: BufWriter::with_capacity(BUFFER, file.into()),
             all: Sha256::new(),
         })
     }

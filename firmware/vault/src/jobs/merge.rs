@@ -22,6 +22,8 @@ const EXTENTS_MAX: usize = 1_000_000;
 pub(super) struct Base {
     /// Its label.
     pub label: String,
+    /// The view in which it was told.
+    pub view: String,
     /// First block behind all that it uses.
     pub end: u32,
     entries: BTreeMap<Vec<u8>, Old>,
@@ -35,18 +37,34 @@ struct Old {
     bytes: Option<Vec<u8>>,
 }
 
-/// Has a reader tell the tree of the session that begins at `start`; refused when a further session would lose
-/// some of it.
+/// Times a reader is started until it shows the view that is wanted.
+const TRIES: usize = 3;
+
+/// Has a reader tell the tree of the session that begins at `start`, in that view if one is wanted; refused when a
+/// further session would lose some of it.
 pub(super) fn import(
     task: &Task<'_>,
     worker: &mut Worker,
     start: u32,
     readable: u32,
+    view: Option<&str>,
 ) -> Result<Base, Failure> {
+    let mut base = tell(task, worker, start, readable)?;
+    for _ in 1..TRIES {
+        match view {
+            Some(view) if base.view != view => base = tell(task, worker, start, readable)?,
+            _ => break,
+        }
+    }
+    Ok(base)
+}
+
+fn tell(task: &Task<'_>, worker: &mut Worker, start: u32, readable: u32) -> Result<Base, Failure> {
     through::reader(task, worker, Some(start), |reader, over| {
         reader.ask(&ToReader::Import, None)?;
         let mut base = Base {
             label: reader.label().to_owned(),
+            view: reader.view().to_owned(),
             end: 0,
             entries: BTreeMap::new(),
         };

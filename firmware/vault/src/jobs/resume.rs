@@ -13,6 +13,10 @@ use super::{Failed, Task, Worker};
 use crate::catalog::{Recording, WriteRecord};
 use crate::errors;
 
+/// Blocks that a drive may lose with its power, more or less: a disc that should have more and has nothing is
+/// another one.
+const UNPROVED: u32 = 8_448;
+
 pub(super) fn work(
     task: &Task<'_>,
     worker: &mut Worker,
@@ -26,7 +30,7 @@ pub(super) fn work(
     };
     let known = &task.job.record.identity;
     let device = worker.device()?;
-    let identity = errors::identity(device.drive().identity());
+    let identity = crate::drives::identity(device.drive().identity());
     if !known.is_empty() && *known != identity {
         return Err(elsewhere("it began on another drive"));
     }
@@ -49,6 +53,9 @@ pub(super) fn work(
         Err(error) => return Err(elsewhere(&error.to_string())),
     };
     match resumption {
+        Resumption::Continue { doubtful, .. } if doubtful.is_empty() && interrupted.journalled > UNPROVED => {
+            Err(elsewhere("the disc in the drive has nothing of it"))
+        }
         Resumption::Continue { plan, doubtful } => {
             let prepared = again(task, worker, summary, recording, write)?;
             if prepared.course.blocks != write.blocks || !prepared.is_on(task, worker.device()?, doubtful)? {
@@ -130,6 +137,7 @@ fn spot(task: &Task<'_>, worker: &mut Worker, write: &WriteRecord) -> Result<Spo
         front,
         cluster: write.cluster,
         seen: Some(seen),
+        view: write.base.map(|_| write.view.clone()),
         known: Some((write.id, write.label.clone())),
         broken: None,
     })

@@ -30,6 +30,13 @@ struct Orders {
     wanted: Option<u32>,
 }
 
+fn check_label(label: &str) -> Result<(), Refusal> {
+    match label.chars().count() {
+        length if length > LABEL_MAX => Err(Refusal::LabelTooLong(length)),
+        _ => Ok(()),
+    }
+}
+
 impl Session {
     pub(super) fn order_burn(&self, burn: Burn) -> Result<Vec<Arc<Job>>, Failure> {
         self.order_record(Record {
@@ -49,6 +56,7 @@ impl Session {
             Some(RecordMode::Overwrite) => Mode::Overwrite,
             _ => return Err(Refusal::UnknownMode(record.mode).into()),
         };
+        check_label(&record.label)?;
         let mut drives = record.drives;
         if drives.is_empty() {
             drives.push(0);
@@ -85,6 +93,7 @@ impl Session {
     }
 
     pub(super) fn order_burn_copy(&self, burn: BurnCopy) -> Result<Vec<Arc<Job>>, Failure> {
+        check_label(&burn.label)?;
         let record = self.shared.data()?.catalog.tree(burn.copy)?;
         let record = record.ok_or_else(|| Refusal::NotFound(format!("copy {}", burn.copy)))?;
         if !matches!(record.state, TreeState::Kept | TreeState::Image) || record.receiving {
@@ -154,12 +163,6 @@ impl Session {
             priority,
             wanted,
         } = orders;
-        if let Order::Record(Recording { label, .. }) = &order {
-            let length = label.chars().count();
-            if length > LABEL_MAX {
-                return Err(Refusal::LabelTooLong(length).into());
-            }
-        }
         let drives = drives.into_iter().map(|drive| self.shared.drives.find(drive));
         let drives: Vec<_> = drives.collect::<Result<_, _>>()?;
         self.may_follow(drives.len())?;

@@ -6,9 +6,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, Sender};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
-use seam::ChannelError;
-use seam::session::send_file_opened;
+use seam::session::{send_file_opened, send_reply};
+use seam::{Channel, ChannelError};
 use wire::{ByteString, Entry, EntryKind, PutBegin, PutDone, PutReady, Reply, Request};
 
 use super::Session;
@@ -26,6 +29,9 @@ const RECORD_COST: u64 = 1024;
 
 /// Entries of a tree: what is received and what is burned is known whole, and the box has 256 MiB in all.
 const ENTRIES_MAX: usize = 250_000;
+
+/// Time between two signs of life while a put is synced.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(15);
 
 /// Characters of a tree's name that are kept.
 const NAME_MAX: usize = 200;
@@ -121,7 +127,12 @@ impl Session {
             Request::PutEntry(entry) => put.entry(entry),
             Request::PutFileEnd(end) => put.end_file(end.sha256),
             Request::PutFileAbandon(()) => put.abandon_file(),
-            Request::PutEnd(()) => put.end(),
+            Request::PutEnd(()) => {
+                let life = SignsOfLife::begin(&self.channel);
+                let step = put.end();
+                drop(life);
+                step
+            }
             _ => {
                 if let Some(put) = self.put.take() {
                     put.undo();
@@ -147,6 +158,37 @@ impl Session {
                 }
                 self.reply(id, Reply::Failure(refusal.into()))
             }
+        }
+    }
+}
+
+/// While many bytes are synced the client hears now and then that the box is at work, and does not take its
+/// silence for the end of it.
+struct SignsOfLife(Option<(Sender<()>, JoinHandle<()>)>);
+
+impl SignsOfLife {
+    fn begin(channel: &Channel) -> Self {
+        let Ok(channel) = channel.try_clone() else {
+            return Self(None);
+        };
+        let (end, ended) = std::sync::mpsc::channel();
+        let tell = move || {
+            while ended.recv_timeout(SIGN_OF_LIFE) == Err(RecvTimeoutError::Timeout) {
+                if send_reply(&channel, super::BOX, &Reply::Done(()), None, false).is_err() {
+                    return;
+                }
+            }
+        };
+        let thread = std::thread::Builder::new().name("syncing".into()).spawn(tell);
+        Self(thread.ok().map(|thread| (end, thread))) // without one the client may have to be patient
+    }
+}
+
+impl Drop for SignsOfLife {
+    fn drop(&mut self) {
+        if let Some((end, thread)) = self.0.take() {
+            drop(end);
+            let _ = thread.join(); // nothing of it may come behind the reply
         }
     }
 }

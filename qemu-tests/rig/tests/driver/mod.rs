@@ -84,8 +84,8 @@ impl Session {
 
     /// The image's bytes from there on, of so many blocks.
     pub fn part(&self, at: u32, blocks: u32) -> &[u8] {
-        let from = usize::try_from(at - self.first).unwrap() * BLOCK;
-        let end = from + usize::try_from(blocks).unwrap() * BLOCK;
+        let from = usize::try_from(at - self.first).expect("64 bits") * BLOCK;
+        let end = from + usize::try_from(blocks).expect("64 bits") * BLOCK;
         self.data.get(from..end.min(self.data.len())).unwrap_or_default()
     }
 }
@@ -129,7 +129,11 @@ impl Place {
 
     /// A command the driver has no name for, or sends only in its own order.
     pub fn raw(&self, cdb: &[u8], out: &[u8]) -> Result<()> {
-        let data = if out.is_empty() { Data::None } else { Data::Out(out) };
+        let data = if out.is_empty() {
+            Data::None
+        } else {
+            Data::Out(out)
+        };
         let mut transport = self.burner.transport();
         let done = transport.execute(cdb, data, Duration::ZERO)?;
         ensure!(done.status == mmc::Status::Good, "{cdb:02X?}: {done:?}");
@@ -155,7 +159,10 @@ impl Place {
 
     /// Where the next session goes on a disc that is written sequentially, and 0 on any other.
     pub fn next(&mut self) -> Result<u32> {
-        self.drive.disc()?.next_writable().context("nothing can be written")
+        self.drive
+            .disc()?
+            .next_writable()
+            .context("nothing can be written")
     }
 
     /// Writes the rest of a burn, as far as `clusters` allow.

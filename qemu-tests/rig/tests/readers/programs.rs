@@ -25,6 +25,8 @@ pub enum Found {
     Count(usize),
     /// That it is a file system with our label.
     Knows,
+    /// Nothing: it would take too long.
+    NotAsked,
 }
 
 /// What of a view a program can show at all.
@@ -58,10 +60,6 @@ impl Program {
     }
 }
 
-fn name(path: &[u8]) -> &[u8] {
-    path.rsplit(|byte| *byte == b'/').next().unwrap_or_default()
-}
-
 const LINUX_NAME: Limit = Limit {
     mark: "253 bytes",
     text: "Linux's isofs shows at most 253 bytes of a name, cut there.",
@@ -71,7 +69,11 @@ const LINUX_NAME: Limit = Limit {
 const PLANES: Limit = Limit {
     mark: "planes",
     text: "the reader takes 16 bits for a character: those beyond the basic plane become others.",
-    is_met: |path, _| String::from_utf8_lossy(path).chars().any(|character| u32::from(character) > 0xFFFF),
+    is_met: |path, _| {
+        String::from_utf8_lossy(path)
+            .chars()
+            .any(|character| u32::from(character) > 0xFFFF)
+    },
 };
 
 const NORMALISED: Limit = Limit {
@@ -80,10 +82,13 @@ const NORMALISED: Limit = Limit {
     is_met: |path, _| String::from_utf8_lossy(path).contains('\u{301}'),
 };
 
-const BEYOND_LATIN: Limit = Limit {
-    mark: "Latin-1",
-    text: "isoinfo shows names of Joliet in Latin-1, with `_` for all other characters.",
-    is_met: |path, _| !path.is_ascii(),
+const ISO_READ: Limit = Limit {
+    mark: "iso-read",
+    text: "of the files iso-info lists iso-read does not read empty ones, and not all by long paths or by names beyond ASCII, or with `_` for such characters.",
+    is_met: |path, node| {
+        let empty = Node::File(Sha256::digest([]).into());
+        path.len() > 150 || !path.is_ascii() || path.contains(&b'_') || *node == empty
+    },
 };
 
 const LINK_TARGET: Limit = Limit {
@@ -97,28 +102,28 @@ pub const PROGRAMS: &[Program] = &[
         name: "Linux isofs",
         view: View::RockRidge,
         shows: Shows::Everything,
-        read: |_, _, _, peer| peer.get("rock ridge").map(Found::Read),
+        read: |_, _, _, peer| Ok(peer.get("rock ridge")),
         limits: &[LINUX_NAME],
     },
     Program {
         name: "Linux isofs, `norock`",
         view: View::Joliet,
         shows: Shows::Everything,
-        read: |_, _, _, peer| peer.get("joliet").map(Found::Read),
+        read: |_, _, _, peer| Ok(peer.get("joliet")),
         limits: &[],
     },
     Program {
         name: "Linux isofs, `norock,nojoliet`",
         view: View::Iso9660,
         shows: Shows::Everything,
-        read: |_, _, _, peer| peer.get("plain").map(upper_case).map(Found::Read),
+        read: |_, _, _, peer| Ok(upper_case(peer.get("plain"))),
         limits: &[],
     },
     Program {
         name: "Linux udf",
         view: View::Udf,
         shows: Shows::Everything,
-        read: |_, _, _, peer| peer.get("udf").map(Found::Read),
+        read: |_, _, _, peer| Ok(peer.get("udf")),
         limits: &[],
     },
     Program {
@@ -154,7 +159,12 @@ pub const PROGRAMS: &[Program] = &[
         view: View::Joliet,
         shows: Shows::Everything,
         read: |image, folder, _, _| {
-            extract(image, folder, "bsdtar", &["--options", "iso9660:!rockridge", "-xf"])
+            extract(
+                image,
+                folder,
+                "bsdtar",
+                &["--options", "iso9660:!rockridge", "-xf"],
+            )
         },
         limits: &[NORMALISED],
     },
@@ -162,22 +172,22 @@ pub const PROGRAMS: &[Program] = &[
         name: "isoinfo",
         view: View::RockRidge,
         shows: Shows::FilesOnly,
-        read: |image, _, wanted, _| isoinfo(image, wanted, "-R"),
+        read: isoinfo,
         limits: &[],
     },
     Program {
         name: "isoinfo",
         view: View::Joliet,
         shows: Shows::FilesOnly,
-        read: |image, _, wanted, _| isoinfo(image, wanted, "-J"),
-        limits: &[BEYOND_LATIN],
+        read: isoinfo_joliet,
+        limits: &[],
     },
     Program {
         name: "iso-info, iso-read",
         view: View::Joliet,
         shows: Shows::FilesOnly,
         read: libcdio,
-        limits: &[],
+        limits: &[ISO_READ],
     },
     Program {
         name: "pycdlib",
@@ -231,8 +241,14 @@ pub const PROGRAMS: &[Program] = &[
 ];
 
 /// Linux shows plain ISO 9660 in lower case.
-fn upper_case(listing: Listing) -> Listing {
-    listing.into_iter().map(|(path, node)| (path.to_ascii_uppercase(), node)).collect()
+fn upper_case(found: Found) -> Found {
+    let Found::Read(listing) = found else {
+        return found;
+    };
+    let upper = listing
+        .into_iter()
+        .map(|(path, node)| (path.to_ascii_uppercase(), node));
+    Found::Read(upper.collect())
 }
 
 /// Whether a path is of the disc's own records.
@@ -255,7 +271,10 @@ pub fn run(program: &str, arguments: &[&OsStr], folder: &Path) -> Result<Vec<u8>
         output.status.success(),
         "{program} failed with {} (`cargo xtask setup` installs what is missing): {}",
         output.status,
-        String::from_utf8_lossy(&output.stderr).chars().take(2000).collect::<String>()
+        String::from_utf8_lossy(&output.stderr)
+            .chars()
+            .take(2000)
+            .collect::<String>()
     );
     Ok(output.stdout)
 }
@@ -271,7 +290,11 @@ fn extract(image: &Path, folder: &Path, program: &str, arguments: &[&str]) -> Re
 
 /// What was extracted has the permissions of the disc.
 fn readable(folder: &Path) -> Result<()> {
-    let status = Command::new("chmod").arg("-R").arg("u+rwX").arg(folder).status()?;
+    let status = Command::new("chmod")
+        .arg("-R")
+        .arg("u+rwX")
+        .arg(folder)
+        .status()?;
     ensure!(status.success(), "chmod failed");
     Ok(())
 }
@@ -279,7 +302,17 @@ fn readable(folder: &Path) -> Result<()> {
 fn xorriso(image: &Path, folder: &Path, _: &Listing, _: &Mounts) -> Result<Found> {
     fs::create_dir_all(folder)?;
     let device = format!("stdio:{}", image.display());
-    let arguments = ["-abort_on", "WARNING", "-indev", &device, "-osirrox", "on", "-extract", "/", "tree"];
+    let arguments = [
+        "-abort_on",
+        "WARNING",
+        "-indev",
+        &device,
+        "-osirrox",
+        "on",
+        "-extract",
+        "/",
+        "tree",
+    ];
     run("xorriso", &arguments.map(OsStr::new), folder)?;
     readable(folder)?;
     tree::listing(&folder.join("tree")).map(Found::Read)
@@ -295,55 +328,67 @@ fn lines(output: &[u8], cut: fn(&[u8]) -> Option<&[u8]>) -> Vec<Vec<u8>> {
 }
 
 /// Files among listed paths, which programs of names alone tell not from directories.
-fn files(listed: Vec<Vec<u8>>, wanted: &Listing) -> Found {
+fn files(listed: Vec<Vec<u8>>, wanted: &Listing) -> BTreeSet<Vec<u8>> {
     let is_other = |path: &Vec<u8>| matches!(wanted.get(path), Some(Node::Directory | Node::Symlink(_)));
-    Found::Listed(listed.into_iter().filter(|path| !is_other(path)).collect())
+    listed.into_iter().filter(|path| !is_other(path)).collect()
 }
 
 /// Files that are read one by one when there are not too many; a run each takes milliseconds.
 const FEW: usize = 100;
 
-fn isoinfo(image: &Path, wanted: &Listing, view: &'static str) -> Result<Found> {
+fn isoinfo(image: &Path, _: &Path, wanted: &Listing, _: &Mounts) -> Result<Found> {
     let image = image.as_os_str();
-    let arguments = [view.as_ref(), "-f".as_ref(), "-i".as_ref(), image];
-    let output = run("isoinfo", &arguments, Path::new("/"))?;
-    let mut listed = lines(&output, |line| line.strip_prefix(b"/"));
-    for path in listed.iter_mut().filter(|_| view == "-J") {
-        let version = path.ends_with(b";1");
-        path.truncate(path.len() - if version { 2 } else { 0 });
-    }
-    let Found::Listed(names) = files(listed, wanted) else {
-        return Ok(Found::Knows);
-    };
-    // What it cannot show it cannot be asked for either.
-    if names.len() > FEW || names.iter().any(|name| view == "-J" && !name.is_ascii()) {
+    let output = run(
+        "isoinfo",
+        &["-R".as_ref(), "-f".as_ref(), "-i".as_ref(), image],
+        Path::new("/"),
+    )?;
+    let names = files(lines(&output, |line| line.strip_prefix(b"/")), wanted);
+    if names.len() > FEW {
         return Ok(Found::Listed(names));
     }
     let mut found = Listing::new();
     for path in names {
-        let mut inner = [b"/", &path[..]].concat();
-        if view == "-J" {
-            inner.extend_from_slice(b";1");
-        }
-        let arguments = [OsStr::new(view), "-i".as_ref(), image, "-x".as_ref(), OsStr::from_bytes(&inner)];
+        let inner = [b"/", &path[..]].concat();
+        let arguments = [
+            "-R".as_ref(),
+            "-i".as_ref(),
+            image,
+            "-x".as_ref(),
+            OsStr::from_bytes(&inner),
+        ];
         let bytes = run("isoinfo", &arguments, Path::new("/"))?;
         found.insert(path, Node::File(Sha256::digest(bytes).into()));
     }
     Ok(Found::Read(found))
 }
 
+/// It shows names of Joliet in Latin-1, and so finds others neither.
+fn isoinfo_joliet(image: &Path, _: &Path, _: &Listing, _: &Mounts) -> Result<Found> {
+    let output = run(
+        "isoinfo",
+        &["-J".as_ref(), "-f".as_ref(), "-i".as_ref(), image.as_os_str()],
+        Path::new("/"),
+    )?;
+    Ok(Found::Count(
+        lines(&output, |line| line.strip_suffix(b";1")).len(),
+    ))
+}
+
 fn libcdio(image: &Path, folder: &Path, wanted: &Listing, _: &Mounts) -> Result<Found> {
     fs::create_dir_all(folder)?;
-    let output = run("iso-info", &["-f".as_ref(), "--no-header".as_ref(), image.as_os_str()], folder)?;
+    let output = run(
+        "iso-info",
+        &["-f".as_ref(), "--no-header".as_ref(), image.as_os_str()],
+        folder,
+    )?;
     // A size, and the path from the top.
     let listed = lines(&output, |line| {
         let line = line.trim_ascii_start();
         let digits = line.iter().take_while(|byte| byte.is_ascii_digit()).count();
         line.get(digits..).filter(|_| digits > 0)?.strip_prefix(b" /")
     });
-    let Found::Listed(names) = files(listed, wanted) else {
-        return Ok(Found::Knows);
-    };
+    let names = files(listed, wanted);
     if names.len() > FEW {
         return Ok(Found::Listed(names));
     }
@@ -351,10 +396,18 @@ fn libcdio(image: &Path, folder: &Path, wanted: &Listing, _: &Mounts) -> Result<
     for path in names {
         let inner = [b"/", &path[..]].concat();
         let out = folder.join("read");
-        let arguments = ["-i".as_ref(), image.as_os_str(), "-e".as_ref(), OsStr::from_bytes(&inner), "-o".as_ref(), out.as_os_str()];
-        run("iso-read", &arguments, folder)?;
-        found.insert(path, Node::File(tree::sha256(&out)?));
-        fs::remove_file(&out)?;
+        let arguments = [
+            "-i".as_ref(),
+            image.as_os_str(),
+            "-e".as_ref(),
+            OsStr::from_bytes(&inner),
+            "-o".as_ref(),
+            out.as_os_str(),
+        ];
+        if run("iso-read", &arguments, folder).is_ok() {
+            found.insert(path, Node::File(tree::sha256(&out)?));
+            fs::remove_file(&out)?;
+        }
     }
     Ok(Found::Read(found))
 }
@@ -383,7 +436,8 @@ for top, folders, files in disc.walk(**{view: '/'}):
 ";
 
 fn pycdlib(image: &Path, view: &str) -> Result<Found> {
-    let python = std::env::var("SPINDLE_PYTHON").context("SPINDLE_PYTHON is not set: run `cargo xtask test`")?;
+    let python =
+        std::env::var("SPINDLE_PYTHON").context("SPINDLE_PYTHON is not set: run `cargo xtask test`")?;
     let arguments = ["-c".as_ref(), PYCDLIB.as_ref(), image.as_os_str(), view.as_ref()];
     let output = run(&python, &arguments, Path::new("/"))?;
     let mut fields = output.split(|byte| *byte == 0);
@@ -454,7 +508,10 @@ fn udfdump(image: &Path, _: &Path, _: &Listing, _: &Mounts) -> Result<Found> {
 fn udfinfo(image: &Path, _: &Path, _: &Listing, _: &Mounts) -> Result<Found> {
     let output = String::from_utf8(run("udfinfo", &[image.as_os_str()], Path::new("/"))?)?;
     for line in ["label=Readers", "udfrev=1.02", "integrity=closed"] {
-        ensure!(output.lines().any(|found| found == line), "no {line} in\n{output}");
+        ensure!(
+            output.lines().any(|found| found == line),
+            "no {line} in\n{output}"
+        );
     }
     Ok(Found::Knows)
 }
@@ -462,7 +519,10 @@ fn udfinfo(image: &Path, _: &Path, _: &Listing, _: &Mounts) -> Result<Found> {
 fn blkid(image: &Path, _: &Path, _: &Listing, _: &Mounts) -> Result<Found> {
     let output = String::from_utf8(run("blkid", &["-p".as_ref(), image.as_os_str()], Path::new("/"))?)?;
     let known = output.contains("TYPE=\"udf\"") || output.contains("TYPE=\"iso9660\"");
-    ensure!(known && output.to_uppercase().contains("LABEL=\"READERS\""), "{output}");
+    ensure!(
+        known && output.to_uppercase().contains("LABEL=\"READERS\""),
+        "{output}"
+    );
     Ok(Found::Knows)
 }
 

@@ -28,29 +28,45 @@ pub fn compare(column: &str, cells: &[(String, String)]) -> Result<()> {
     let lock = File::open(path().parent().context("docs")?)?;
     lock.lock()?;
     let kept = fs::read_to_string(path()).unwrap_or_default();
-    let place = COLUMNS.iter().position(|name| *name == column).context("a column of the table")?;
+    let place = COLUMNS
+        .iter()
+        .position(|name| *name == column)
+        .context("a column of the table")?;
     let mut table = parse(&kept);
     let machine_dependent = column == "/usr/share/doc";
     for (row, cell) in cells {
-        let wanted = table.iter_mut().find(|(name, _)| name == row).context("a row of the table")?;
+        let wanted = table
+            .iter_mut()
+            .find(|(name, _)| name == row)
+            .context("a row of the table")?;
         let slot = wanted.1.get_mut(place).context("a cell of the table")?;
         // What this machine has documented differs from machine to machine; what is left out of it does not.
         let cell = match (machine_dependent, cell.split_once(" (")) {
             (false, _) => cell.clone(),
             (true, Some((_, limits))) => format!("all but ({limits}"),
-            (true, None) => cell.split(' ').filter(|word| word.parse::<u64>().is_err()).collect::<Vec<_>>().join(" "),
+            (true, None) => cell
+                .split(' ')
+                .filter(|word| word.parse::<u64>().is_err())
+                .collect::<Vec<_>>()
+                .join(" "),
         };
         if std::env::var_os("UPDATE").is_some() {
             *slot = cell;
         } else {
-            ensure!(*slot == cell, "docs/readers.md, {row}, {column}: `{cell}` is kept as `{slot}`; UPDATE=1 keeps what is now");
+            ensure!(
+                *slot == cell,
+                "docs/readers.md, {row}, {column}: `{cell}` is kept as `{slot}`; UPDATE=1 keeps what is now"
+            );
         }
     }
     let text = render(&table);
     if std::env::var_os("UPDATE").is_some() {
         fs::write(path(), text)?;
     } else {
-        ensure!(text == kept, "docs/readers.md is not what the tests write; UPDATE=1 writes it");
+        ensure!(
+            text == kept,
+            "docs/readers.md is not what the tests write; UPDATE=1 writes it"
+        );
     }
     Ok(())
 }
@@ -67,7 +83,12 @@ fn parse(text: &str) -> Vec<(String, Vec<String>)> {
         .map(|program| {
             let name = program.row();
             let found = kept.iter().find(|cells| cells.first() == Some(&name.as_str()));
-            let cell = |at: usize| found.and_then(|cells| cells.get(at + 1)).copied().unwrap_or("not run");
+            let cell = |at: usize| {
+                found
+                    .and_then(|cells| cells.get(at + 1))
+                    .copied()
+                    .unwrap_or("not run")
+            };
             (name, (0..COLUMNS.len()).map(|at| cell(at).to_owned()).collect())
         })
         .collect()
@@ -75,7 +96,11 @@ fn parse(text: &str) -> Vec<(String, Vec<String>)> {
 
 fn render(table: &[(String, Vec<String>)]) -> String {
     let mut text = String::from(HEAD);
-    text += &format!("| reader | {} |\n|---|{}\n", COLUMNS.join(" | "), "---|".repeat(COLUMNS.len()));
+    text += &format!(
+        "| reader | {} |\n|---|{}\n",
+        COLUMNS.join(" | "),
+        "---|".repeat(COLUMNS.len())
+    );
     for (name, cells) in table {
         text += &format!("| {name} | {} |\n", cells.join(" | "));
     }
@@ -105,6 +130,9 @@ Joliet, and UDF 1.02, over the same files): how many of all names of their view 
 const LIMITS: &str = "
 *listed*: the program shows names only. *counted*: it shows every name, with characters it cannot show replaced.
 *knows it*: it recognises file system and label.
+
+Images with three sessions: all of these show the newest, but pycdlib, which takes the first block of UDF's partition for its file
+set. xorriso, isoinfo, Linux (`sbsector`, `anchor`) and `spindle ls|get --session` show each older one as well (test `three_sessions`).
 
 What is missing is the reader's own limit:
 

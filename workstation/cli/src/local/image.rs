@@ -1,7 +1,7 @@
 //! `spindle ls` and `spindle get` on an image or a drive of this machine.
 //!
 //! What is an image is told by what it holds, never by its name: a regular file or block device of this machine on which a
-//! file system of discs begins. With `--drive`, `--tree` or `--session` of the box it is not looked for.
+//! file system of discs begins. With `--drive` or `--tree` it is the box's.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use client::Error;
 use client::wire::{ByteString, Entry, EntryKind, Time};
-use discfs::{BLOCK, BlockSource, Node, NodeKind, SourceError, View, Volume, WalkLimits};
+use discfs::{BLOCK, BlockSource, Node, NodeKind, SourceError, Volume, WalkLimits};
 use serde_json::json;
 
 use super::{local, unsuitable};
@@ -53,7 +53,7 @@ impl BlockSource for ImageFile {
 }
 
 /// An image that was recognised.
-pub struct Image(PathBuf);
+pub struct Image(pub(super) PathBuf);
 
 impl Image {
     /// The image that a command names, if it names one.
@@ -72,10 +72,9 @@ impl Image {
         readable.then(|| Self(path.into()))
     }
 
-    /// Opens a session, the newest unless its number is given, in the view that is wanted.
-    pub fn open(&self, session: Option<u32>, view: Option<View>) -> Result<Volume<ImageFile>, Error> {
+    /// The blocks, and where a session begins: the newest unless its number is given.
+    pub fn session(&self, session: Option<u32>) -> Result<(ImageFile, u64), Error> {
         let mut source = ImageFile::open(&self.0)?;
-        let refuse = |error: discfs::DiscError| unsuitable(&self.0, error);
         let start = match session {
             None => 0,
             Some(number) => {
@@ -92,11 +91,13 @@ impl Image {
                 })?
             }
         };
-        match view {
-            Some(view) => Volume::open_view(source, start, view),
-            None => Volume::open(source, start),
-        }
-        .map_err(refuse)
+        Ok((source, start))
+    }
+
+    /// Opens a session in its richest view.
+    fn open(&self, session: Option<u32>) -> Result<Volume<ImageFile>, Error> {
+        let (source, start) = self.session(session)?;
+        Volume::open(source, start).map_err(|error| unsuitable(&self.0, error))
     }
 }
 
@@ -107,7 +108,7 @@ fn is_device(path: &Path) -> bool {
 }
 
 pub fn ls(image: &Image, what: &arguments::Ls, output: Output) -> Result<Exit, Error> {
-    let mut volume = image.open(what.session, None)?;
+    let mut volume = image.open(what.session)?;
     let top = inner_path(what.inner.as_deref().unwrap_or(Path::new(".")));
     let refuse = |error: discfs::DiscError| unsuitable(&image.0, error);
     let node = volume.lookup(top).map_err(refuse)?;
@@ -192,7 +193,7 @@ pub fn get(image: &Image, what: &arguments::Get, output: Output) -> Result<Exit,
         return Err(unsuitable(&image.0, reason));
     };
     let target = Target::for_file(inner, what.third.as_deref(), what.force)?;
-    let mut volume = image.open(what.session, None)?;
+    let mut volume = image.open(what.session)?;
     let refuse = |error: discfs::DiscError| unsuitable(&image.0, error);
     let node = volume.lookup(inner_path(inner)).map_err(refuse)?;
     if node.kind != NodeKind::File {

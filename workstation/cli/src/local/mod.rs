@@ -1,11 +1,13 @@
 //! Discs as images on this machine: made, listed, read and checked without a box.
 
 mod author;
+mod check;
 mod image;
 mod key;
 mod session;
 
 pub use author::{Author, author};
+pub use check::{Check, check};
 pub use image::{Image, get, ls};
 
 use std::io;
