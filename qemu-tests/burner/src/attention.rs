@@ -89,7 +89,8 @@ impl Attention {
             prevents_removal: false,
         });
         if self.nexuses.len() >= REMEMBERED {
-            self.nexuses.remove(0);
+            let oldest = self.nexuses.iter().position(|nexus| nexus.name != LOCAL);
+            self.nexuses.remove(oldest.unwrap_or(0));
         }
         self.nexuses.push(nexus);
     }

@@ -214,7 +214,23 @@ impl Drive {
                 Err(error) => eprintln!("burner: no disc was swapped: {error}"),
             }
         }
-        if matches!(cdb.opcode(), 0x03 | 0x12 | 0x46 | 0x4A | 0xA0) {
+        let exempt = matches!(cdb.opcode(), 0x03 | 0x12 | 0x46 | 0x4A | 0xA0);
+        let refusal = |fault: &Fault| match fault {
+            Fault::Refusal {
+                opcode,
+                key,
+                code,
+                qualifier,
+                ..
+            } if opcode.map_or(!exempt, |opcode| opcode == cdb.opcode()) => {
+                Some(Sense::new(key & 0xF, *code, *qualifier))
+            }
+            _ => None,
+        };
+        if let Some(sense) = self.faults.fire(refusal) {
+            return Err(sense);
+        }
+        if exempt {
             return Ok(());
         }
         let reset =
@@ -253,7 +269,7 @@ impl Drive {
             return Err(sense);
         }
         // A background format gets on between the commands, by about a thousandth each time.
-        if let Some(disc) = &mut self.tray.disc {
+        if let Some(disc) = self.tray.disc.as_mut().filter(|_| !self.tray.open) {
             disc.format_on(disc.recording().capacity() / 1000 + 16);
         }
         let allocation = |at| usize::from(cdb.u16(at));

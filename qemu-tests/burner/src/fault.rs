@@ -116,6 +116,19 @@ pub enum Fault {
         /// How often.
         times: Option<u32>,
     },
+    /// The command is refused with this sense, unexecuted.
+    Refusal {
+        /// Operation code concerned; any that reports unit attentions when not given.
+        opcode: Option<u8>,
+        /// Sense key.
+        key: u8,
+        /// Additional sense code.
+        code: u8,
+        /// Additional sense code qualifier.
+        qualifier: u8,
+        /// How often.
+        times: Option<u32>,
+    },
     /// Before the command, somebody puts the disc of another directory into the tray. Happens once.
     Swap {
         /// Operation code concerned.
@@ -167,6 +180,7 @@ impl Fault {
             | Self::LostReply { times, .. }
             | Self::BusReset { times, .. }
             | Self::UnitAttention { times, .. }
+            | Self::Refusal { times, .. }
             | Self::OpcFails { times }
             | Self::FalseBuffer { times, .. }
             | Self::ReplyDelay { times, .. } => *times,

@@ -18,15 +18,16 @@
 //!
 //! # Limits
 //!
-//! Data only: no audio, no packets of fixed length on CD-RW, no layer jump, no random recording mode of BD-R.
-//! A replacement out of the spare areas costs nothing. A killed process loses at most the last 16 MiB written
-//! without SYNCHRONIZE CACHE, as a drive loses its buffer, and nothing where any block can be overwritten; seeks
-//! take no time; the host's own power failing is not modelled. Section numbers are those of MMC-6, SPC-4 and RFC 7143.
+//! Data in mode 1 only: no audio, no CD-TEXT, no packets of fixed length on CD-RW, no layer jump, no random
+//! recording mode of BD-R. A killed process loses at most the last 16 MiB written without SYNCHRONIZE CACHE, as a
+//! drive loses its buffer, and nothing where any block can be overwritten; the host's own power failing is not
+//! modelled. Section numbers are those of MMC-6, SPC-4, SAM-5 and RFC 7143.
 
 mod at_once;
 mod attention;
 mod bytes;
 mod clock;
+mod compare;
 mod control;
 mod describe;
 mod disc;
@@ -52,6 +53,7 @@ mod toc;
 mod trace;
 mod tray;
 
+pub use compare::Comparison;
 pub use control::{Control, ControlAddress, Remote};
 pub use disc::Disc;
 pub use drive::{Drive, Response, Status};

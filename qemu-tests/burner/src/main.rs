@@ -1,16 +1,20 @@
 //! The emulated burner as a program: one drive, one disc, one iSCSI portal.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::{self, BufWriter, Write as _},
     net::SocketAddr,
     path::PathBuf,
+    process::ExitCode,
     sync::mpsc,
 };
 
 use anyhow::{Context as _, Result, anyhow};
-use burner::{Control, ControlAddress, Disc, Drive, Faults, PROFILES, Profile, SharedDrive, Target, Timing};
-use clap::Parser;
+use burner::{
+    Comparison, Control, ControlAddress, Disc, Drive, Faults, PROFILES, Profile, Remote, SharedDrive, Target,
+    Timing,
+};
+use clap::{Parser, Subcommand};
 
 /// An emulated MMC burner behind an iSCSI target.
 ///
@@ -18,14 +22,20 @@ use clap::Parser;
 /// quit, or killed; the disc then holds all that was written up to the last SYNCHRONIZE CACHE and at most 16 MiB
 /// less of what came after.
 #[derive(Parser)]
-#[command(version)]
+#[command(
+    version,
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true
+)]
 struct Arguments {
+    #[command(subcommand)]
+    other: Option<Other>,
     /// Kind of medium: cd-r, dvd+rw, bd-re, ...; a wrong one is answered with all there are
     #[arg(long, value_parser = profile, default_value = "bd-r")]
     media: &'static Profile,
     /// Directory of the disc: made blank when there is none, otherwise what it holds is loaded
-    #[arg(long, value_name = "DIR")]
-    disc: PathBuf,
+    #[arg(long, value_name = "DIR", required = true)]
+    disc: Option<PathBuf>,
     /// Address and port of the iSCSI portal; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:3260")]
     listen: SocketAddr,
@@ -56,6 +66,45 @@ struct Arguments {
     name: String,
 }
 
+/// What the program does instead.
+#[derive(Subcommand)]
+enum Other {
+    /// Show what differs between two files written with --trace, times aside; ends with 1 if anything does
+    Compare {
+        /// One trace
+        first: PathBuf,
+        /// The other
+        second: PathBuf,
+    },
+    /// Send an order to a burner started with --control, and print its answer
+    Order {
+        /// What was given as --control
+        #[arg(value_parser = str::parse::<ControlAddress>)]
+        address: ControlAddress,
+        /// The order; "help" tells all
+        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+        order: Vec<String>,
+    },
+}
+
+impl Other {
+    fn run(&self) -> Result<ExitCode> {
+        match self {
+            Self::Compare { first, second } => {
+                let read =
+                    |path: &PathBuf| fs::read_to_string(path).with_context(|| path.display().to_string());
+                let comparison = Comparison::of(&read(first)?, &read(second)?);
+                print!("{comparison}");
+                Ok(ExitCode::from(u8::from(!comparison.is_equal())))
+            }
+            Self::Order { address, order } => {
+                print!("{}", Remote::connect(address)?.line(&order.join(" "))?);
+                Ok(ExitCode::SUCCESS)
+            }
+        }
+    }
+}
+
 fn profile(name: &str) -> Result<&'static Profile> {
     let known = || {
         PROFILES
@@ -82,8 +131,12 @@ fn basic_speed(profile: &Profile) -> u32 {
     }
 }
 
-fn main() -> Result<()> {
+fn main() -> Result<ExitCode> {
     let arguments = Arguments::parse();
+    if let Some(other) = &arguments.other {
+        return other.run();
+    }
+    let directory = arguments.disc.as_ref().context("--disc is missing")?;
     let mut drive = Drive::new(&arguments.name);
     if let Some(path) = &arguments.faults {
         *drive.faults() = Faults::load(path)?;
@@ -105,8 +158,8 @@ fn main() -> Result<()> {
     }
     let (media, capacity) = (arguments.media, arguments.capacity);
     let disc = match &arguments.from {
-        Some(image) => Disc::from_image(&arguments.disc, media, image, capacity)?,
-        None => Disc::open_or_create(&arguments.disc, media, capacity)?,
+        Some(image) => Disc::from_image(directory, media, image, capacity)?,
+        None => Disc::open_or_create(directory, media, capacity)?,
     };
     drive.insert(disc);
     let target = Target::listen(arguments.listen)?;
@@ -129,5 +182,5 @@ fn main() -> Result<()> {
     quitting.recv()?;
     drop((quit, control, target));
     drop(drive.control(Drive::remove)); // what is in the buffer reaches the disc
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }

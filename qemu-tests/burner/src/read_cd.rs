@@ -46,7 +46,11 @@ impl Selection {
         let bit = |bit: u8| main >> bit & 1 == 1;
         let (sync, header, user_data, codes) = (bit(7), bit(5), bit(4), bit(3));
         // Parts of a sector that do not touch cannot be selected. A sector of mode 1 has no sub-header.
-        if sync && !header && (user_data || codes) || (header || sync) && codes && !user_data {
+        let parts = [sync, header, user_data, codes];
+        let selected = |part: &bool| *part;
+        let (first, last) = (parts.iter().position(selected), parts.iter().rposition(selected));
+        let between = first.zip(last).and_then(|(first, last)| parts.get(first..=last));
+        if between.is_some_and(|between| !between.iter().all(selected)) {
             return Err(INVALID_FIELD_IN_CDB);
         }
         let flags = match main >> 1 & 3 {
@@ -184,7 +188,7 @@ fn sub_channel(profile: &Profile, recording: &Recording, address: u32) -> [u8; 1
     q[7..10].copy_from_slice(&position(address.saturating_add(150)));
     let check = q.iter().take(10).fold(0, |crc: u16, byte| {
         (0..8).fold(crc ^ u16::from(*byte) << 8, |crc, _| {
-            crc << 1 ^ (crc >> 15) * 0x1021
+            (crc << 1) ^ ((crc >> 15) * 0x1021)
         })
     });
     q[10..].copy_from_slice(&(!check).to_be_bytes());
@@ -202,7 +206,7 @@ fn sector(address: u32, data: &[u8]) -> [u8; 2352] {
     }
     let detection = sector.iter().take(2064).fold(0, |crc: u32, byte| {
         (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
-            crc >> 1 ^ (crc & 1) * 0xD801_8001
+            (crc >> 1) ^ ((crc & 1) * 0xD801_8001)
         })
     });
     sector[2064..2068].copy_from_slice(&detection.to_le_bytes());
@@ -243,9 +247,9 @@ fn parity(sector: &mut [u8; 2352], plane: usize, place: impl Fn(usize) -> usize,
 
 /// The product in the field of 256 elements modulo x^8 + x^4 + x^3 + x^2 + 1.
 fn times(one: u8, other: u8) -> u8 {
-    let doubled = |value: u8| value << 1 ^ (value >> 7) * 0x1D;
+    let doubled = |value: u8| (value << 1) ^ ((value >> 7) * 0x1D);
     let (product, _) = (0..8).fold((0, one), |(product, power), bit| {
-        (product ^ (other >> bit & 1) * power, doubled(power))
+        (product ^ ((other >> bit & 1) * power), doubled(power))
     });
     product
 }
@@ -275,7 +279,7 @@ mod tests {
         let sound = |sector: &[u8; 2352]| {
             let detected = sector[..2068].iter().fold(0u32, |crc, byte| {
                 (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
-                    crc >> 1 ^ (crc & 1) * 0xD801_8001
+                    (crc >> 1) ^ ((crc & 1) * 0xD801_8001)
                 })
             });
             let word = |places: &mut dyn Iterator<Item = usize>, plane: usize| {

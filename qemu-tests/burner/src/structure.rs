@@ -75,13 +75,18 @@ fn structure(disc: &Disc, format: u8) -> Option<Vec<u8>> {
             Some(body)
         }
         (0, LAYER_BREAK) => {
-            let half = disc.profile().capacity / 2;
             let mut body = vec![0; 4];
-            body.put32(disc.recording().layer_break.unwrap_or(half));
+            body.put32(layer_0(disc));
             Some(body)
         }
         _ => None,
     }
+}
+
+/// Blocks of layer 0 of a disc with two.
+fn layer_0(disc: &Disc) -> u32 {
+    let recording = disc.recording();
+    recording.layer_break.unwrap_or(recording.capacity() / 2)
 }
 
 /// One BD disc information unit: identifier, kind of disc, manufacturer and media type.
@@ -106,7 +111,7 @@ fn disc_information(profile: &Profile) -> Vec<u8> {
 /// Physical format information, as in a DVD's lead-in or ADIP.
 fn physical_format(disc: &Disc, length: usize) -> Vec<u8> {
     const DATA_START: u32 = 0x03_0000;
-    let profile = disc.profile();
+    let (profile, capacity) = (disc.profile(), disc.recording().capacity());
     let recordable = match (profile.strategy, profile.erasable) {
         (Strategy::Pressed, _) => 1,
         (_, true) => 4,
@@ -115,9 +120,9 @@ fn physical_format(disc: &Disc, length: usize) -> Vec<u8> {
     // Category and version; 120 mm; layers and what they are; density.
     let mut body = vec![profile.book, 0x0F, (profile.layers - 1) << 5 | recordable, 0x00];
     body.put32(DATA_START);
-    body.put32(DATA_START + profile.capacity - 1);
+    body.put32(DATA_START + capacity - 1);
     body.put32(if profile.layers > 1 {
-        DATA_START + profile.capacity / 2 - 1
+        DATA_START + layer_0(disc) - 1
     } else {
         0
     }); // end of layer 0

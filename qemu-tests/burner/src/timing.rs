@@ -61,8 +61,8 @@ impl Throughput {
     /// Mean rate in kB/s.
     #[must_use]
     pub fn rate(&self) -> u64 {
-        let milliseconds = u64::try_from(self.recording.as_millis()).unwrap_or(u64::MAX);
-        self.bytes / milliseconds.max(1)
+        let microseconds = u64::try_from(self.recording.as_micros()).unwrap_or(u64::MAX);
+        self.bytes.saturating_mul(1000) / microseconds.max(1)
     }
 }
 

@@ -19,7 +19,7 @@ pub struct Record {
     pub sense: Option<Sense>,
     /// When it arrived, from the drive's power-on.
     pub at: Duration,
-    /// How long it took, without the transport.
+    /// How long it took, late answers included, without the transport.
     pub took: Duration,
 }
 

@@ -96,6 +96,29 @@ fn a_drive_may_be_blind_slow_to_load_slow_to_close_or_unable_to() {
 }
 
 #[test]
+fn any_command_may_be_refused_with_any_sense() {
+    let refusal = |opcode, times| Fault::Refusal {
+        opcode,
+        key: 2,
+        code: 4,
+        qualifier: 7,
+        times,
+    };
+    let (_directory, mut drive) = with(refusal(Some(0x35), Some(2)));
+    write(&mut drive, 0, 20);
+    for _ in 0..2 {
+        assert_eq!(sense(&mut drive, "35 00 00 00 00 00 00 00 00 00"), (2, 4, 7));
+        assert_eq!(common::track(&mut drive, 1).next, Some(20)); // not executed
+    }
+    good(&mut drive, "35 00 00 00 00 00 00 00 00 00");
+    drive.faults().arm(refusal(None, Some(1)));
+    good(&mut drive, "12 00 00 00 24 00"); // INQUIRY is refused only when asked for
+    assert_eq!(sense(&mut drive, TEST_UNIT_READY), (2, 4, 7));
+    drive.faults().arm(refusal(Some(0x12), None));
+    assert_eq!(sense(&mut drive, "12 00 00 00 24 00"), (2, 4, 7));
+}
+
+#[test]
 fn faults_are_read_from_a_file() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("faults.toml");

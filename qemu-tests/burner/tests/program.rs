@@ -96,3 +96,57 @@ fn the_program_serves_a_disc_made_from_an_image() {
     let sectors = fs::read(disc.image_path()).unwrap();
     assert!(sectors.len() == 4096 * BLOCK && sectors.starts_with(&blocks(0, 300, 4)));
 }
+
+#[test]
+fn traces_are_compared_and_orders_sent_from_the_command_line() {
+    let directory = tempfile::tempdir().unwrap();
+    let folder = directory.path();
+    let run = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_spindle-burner"))
+            .args(arguments)
+            .current_dir(folder)
+            .output();
+        let output = output.unwrap();
+        (
+            output.status.code(),
+            String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned(),
+        )
+    };
+    for name in ["one", "two", "other"] {
+        let options = ["--capacity", "320", "--control"].map(str::to_owned).into_iter();
+        let paths =
+            ["control", "trace"].map(|kind| folder.join(format!("{name}.{kind}")).display().to_string());
+        let [control, trace] = paths;
+        let mut program = Program::start(
+            &folder.join(name),
+            options.chain([control.clone(), "--trace".into(), trace]),
+        );
+        let (portal, iqn) = program.portal_and_name();
+        let mut initiator = Initiator::login(portal.parse().unwrap(), iqn, 1);
+        initiator.settle();
+        if name == "other" {
+            assert_eq!(
+                run(&["order", &control, "arm", "{", "kind", "=", "\"no-disc\"", "}"]),
+                (Some(0), String::new())
+            );
+            assert_eq!(initiator.settle(), []);
+        }
+        let (code, said) = run(&["order", &control, "state"]);
+        assert!(code == Some(0) && said.contains("media = \"bd-r\""), "{said}");
+        let (code, said) = run(&["order", &control, "fly"]);
+        assert!(code == Some(1) && said.contains("not an order"), "{said}");
+        assert_eq!(run(&["order", &control, "quit"]), (Some(0), String::new()));
+        assert!(program.wait());
+    }
+    assert_eq!(
+        run(&["compare", "one.trace", "two.trace"]),
+        (Some(0), "  (3 alike)\n".into())
+    );
+    let (code, said) = run(&["compare", "one.trace", "other.trace"]);
+    assert_eq!(code, Some(1));
+    let added = "+ TEST UNIT READY: 00 00 00 00 00 00 | out 0 | in 0 | 02/3A/01\n";
+    assert!(said.ends_with(added), "{said}");
+    assert_eq!(run(&["compare", "one.trace", "none.trace"]).0, Some(1));
+    let (code, said) = run(&["--media", "bd-r"]);
+    assert!(code == Some(2) && said.contains("--disc"), "{said}");
+}

@@ -71,3 +71,74 @@ fn an_underrun_damages_a_track_that_is_not_protected() {
         }
     }
 }
+
+/// Burns 64 MiB onto a BD-R at 16x in virtual time; the host takes `each` for a WRITE and stands still for `stall`
+/// every 100 of them. The rate in kB/s, and underruns.
+fn burn_at_16x(each: Duration, stall: Duration) -> (u64, u32) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let drive = &mut bd_r(&directory);
+    drive.use_virtual_time();
+    drive.set_timing(Some(Timing {
+        write: Some(16 * 4_496),
+        seek: NONE,
+        ..Timing::default()
+    }));
+    for number in 0..1024 {
+        drive.pass(if number % 100 == 99 { each + stall } else { each });
+        assert!(write(drive, number * 32, 32).sense.is_none());
+    }
+    good(drive, "35 00 00 00 00 00 00 00 00 00");
+    let throughput = drive.throughput().expect("it takes time");
+    assert_eq!(throughput.bytes, 64 << 20);
+    (throughput.rate(), throughput.underruns)
+}
+
+#[test]
+fn a_host_fast_enough_keeps_a_16x_drive_busy() {
+    const RATE: u64 = 16 * 4_496;
+    let full = |rate: u64| rate * 100 >= RATE * 99 && rate <= RATE;
+    let (host, milliseconds) = (Duration::from_micros(500), Duration::from_millis);
+    for stall in [0, 40] {
+        // 4 MiB last for 58 ms.
+        let (rate, underruns) = burn_at_16x(host, milliseconds(stall));
+        assert!(full(rate) && underruns == 0, "{rate} kB/s, {underruns} underruns");
+    }
+    let (rate, underruns) = burn_at_16x(host, milliseconds(80));
+    assert!(
+        !full(rate) && underruns == 10,
+        "{rate} kB/s, {underruns} underruns"
+    );
+    let (rate, underruns) = burn_at_16x(milliseconds(1), NONE); // 65 MB/s
+    assert!(
+        !full(rate) && underruns > 900,
+        "{rate} kB/s, {underruns} underruns"
+    );
+}
+
+#[test]
+fn reading_takes_the_way_and_the_time_and_cav_is_slower_at_the_hub() {
+    let directory = tempfile::tempdir().unwrap();
+    let drive = &mut bd_r(&directory);
+    for address in (0..32_768).step_by(1024) {
+        assert!(write(drive, address, 1024).sense.is_none());
+    }
+    drive.use_virtual_time();
+    drive.set_timing(Some(Timing {
+        read: Some(2_048),
+        cav: true,
+        ..Timing::default()
+    }));
+    let mut time = |address| {
+        let before = drive.now();
+        assert!(common::read(drive, address, 1000).sense.is_none());
+        drive.now() - before
+    };
+    let (hub, on, rim) = (time(0), time(1000), time(31_000));
+    assert!(hub.as_millis() > 2_400 && hub.as_millis() < 2_420, "{hub:?}"); // at 41 %
+    assert!(on < hub && rim < on, "{on:?} {rim:?}");
+    assert!(rim.as_millis() > 1_000 + 83 && rim.as_millis() < 1_300, "{rim:?}");
+    // What the drive says of its speeds is what it does.
+    let told = good(drive, "AC 00 00 00 00 00 00 00 00 01 00 00");
+    let word = |at: usize| u32::from_be_bytes(told[at..at + 4].try_into().unwrap());
+    assert_eq!((word(12), word(20)), (847, 2_047));
+}

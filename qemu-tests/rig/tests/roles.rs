@@ -177,7 +177,9 @@ fn a_vault_that_dies_in_a_burn_takes_it_up_again() -> Result<()> {
     let how = ["exactly where the disc ended", "was closed where it ended"];
     let remarks = &ended.summary.remarks;
     ensure!(
-        remarks.iter().any(|remark| how.iter().any(|how| remark.contains(how))),
+        remarks
+            .iter()
+            .any(|remark| how.iter().any(|how| remark.contains(how))),
         "it is not said how: {ended:?}"
     );
     Ok(())

@@ -180,7 +180,8 @@ fn report_text(report: &DiscReport) -> String {
         ];
         let marks: String = marks
             .iter()
-            .filter_map(|(set, mark)| set.then(|| format!(", {mark}")))
+            .filter(|(set, _)| *set)
+            .map(|(_, mark)| format!(", {mark}"))
             .collect();
         let next = track
             .next_writable

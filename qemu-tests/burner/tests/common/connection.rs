@@ -25,14 +25,21 @@ struct Portal {
 
 static PORTAL: LazyLock<Portal> = LazyLock::new(|| {
     let memory = Path::new("/dev/shm");
-    let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+    let folder = if memory.is_dir() {
+        tempfile::tempdir_in(memory)
+    } else {
+        tempfile::tempdir()
+    };
     let folder = folder.expect("a directory for a disc");
     let mut drive = Drive::new("FUZZ");
     drive.use_virtual_time();
     drive.insert(Disc::open_or_create(folder.path(), &DVD_RAM, Some(640)).expect("a disc"));
     let target = Target::listen("127.0.0.1:0").expect("a free port");
     target.add("fuzz", SharedDrive::new(drive)).expect("a legal name");
-    Portal { target, _folder: folder }
+    Portal {
+        target,
+        _folder: folder,
+    }
 });
 
 /// A PDU with the length of its data and padding.
@@ -48,10 +55,16 @@ fn pdu(mut header: [u8; 48], data: &[u8]) -> Vec<u8> {
 /// Sends one connection's bytes and waits until the target has closed it. Panics when the portal has not after ten
 /// seconds, or takes no further connection.
 pub fn send(input: &[u8]) {
-    let mut stream = TcpStream::connect(PORTAL.target.addr()).expect("the portal takes connections");
-    stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
-    stream.set_write_timeout(Some(Duration::from_secs(10))).expect("a timeout");
-    let (mode, mut rest) = input.split_first().map_or((0, input), |(mode, rest)| (*mode, rest));
+    let stream = TcpStream::connect(PORTAL.target.addr()).expect("the portal takes connections");
+    stream
+        .set_read_timeout(Some(Duration::from_secs(10)))
+        .expect("a timeout");
+    stream
+        .set_write_timeout(Some(Duration::from_secs(10)))
+        .expect("a timeout");
+    let (mode, mut rest) = input
+        .split_first()
+        .map_or((0, input), |(mode, rest)| (*mode, rest));
     let mut sent = Vec::new();
     if mode & 1 == 1 {
         let mut header = [0; 48];
@@ -64,7 +77,9 @@ pub fn send(input: &[u8]) {
     } else {
         let mut number = 1u32;
         for _ in 0..PDUS {
-            let Some((begin, after)) = rest.split_at_checked(33) else { break };
+            let Some((begin, after)) = rest.split_at_checked(33) else {
+                break;
+            };
             let length = usize::from(begin[32]) * if begin[2] & 1 == 1 { 16 } else { 1 };
             let (data, after) = after.split_at(length.min(after.len()));
             rest = after;
@@ -95,7 +110,12 @@ pub fn send(input: &[u8]) {
             match received.read(&mut buffer) {
                 Ok(0) => break,
                 Ok(_) => {}
-                Err(error) if matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut) => {
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut
+                    ) =>
+                {
                     panic!("the portal keeps a connection that its peer has closed")
                 }
                 Err(_) => break, // reset: cut off with bytes unread

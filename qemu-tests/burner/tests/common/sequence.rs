@@ -49,7 +49,11 @@ impl Bytes<'_> {
 pub fn play(input: &[u8]) {
     // Discs in memory where there is such a place: thousands are made.
     let memory = Path::new("/dev/shm");
-    let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+    let folder = if memory.is_dir() {
+        tempfile::tempdir_in(memory)
+    } else {
+        tempfile::tempdir()
+    };
     let folder = folder.expect("a directory for discs");
     let (first, second) = (folder.path().join("1"), folder.path().join("2"));
     let mut bytes = Bytes(input);
@@ -66,10 +70,17 @@ pub fn play(input: &[u8]) {
     drive.use_virtual_time();
     drive.insert(disc.expect("a disc"));
     if flags & 2 == 2 {
-        drive.set_timing(Some(Timing { cav: flags & 4 == 4, ..Timing::default() }));
+        drive.set_timing(Some(Timing {
+            cav: flags & 4 == 4,
+            ..Timing::default()
+        }));
     }
     if flags & 8 == 0 {
-        while drive.execute(&[0; 6], &[]).sense.is_some_and(|sense| sense.key == 6) {}
+        while drive
+            .execute(&[0; 6], &[])
+            .sense
+            .is_some_and(|sense| sense.key == 6)
+        {}
     }
     for _ in 0..STEPS {
         if bytes.0.is_empty() {
@@ -96,7 +107,10 @@ pub fn play(input: &[u8]) {
             }
         }
         let state = drive.state();
-        assert!(state.track.iter().all(|track| track.written <= track.size), "{state:?}");
+        assert!(
+            state.track.iter().all(|track| track.written <= track.size),
+            "{state:?}"
+        );
     }
     // What the disc says of itself is what it will be tomorrow.
     drive.faults().disarm();
@@ -132,8 +146,15 @@ fn command(drive: &mut Drive, bytes: &mut Bytes<'_>) {
         blocks => vec![kind; blocks * BLOCK],
     };
     let response = drive.execute(&cdb, &data);
-    assert_eq!(response.status == Status::CheckCondition, response.sense.is_some(), "{cdb:02X?}");
-    assert!(response.sense.is_none() || response.data_in.is_empty(), "{cdb:02X?}");
+    assert_eq!(
+        response.status == Status::CheckCondition,
+        response.sense.is_some(),
+        "{cdb:02X?}"
+    );
+    assert!(
+        response.sense.is_none() || response.data_in.is_empty(),
+        "{cdb:02X?}"
+    );
     let allocation = match cdb[0] {
         0x23 | 0x43 | 0x46 | 0x4A | 0x51 | 0x52 | 0x5A | 0x5C => u16::from_be_bytes([cdb[7], cdb[8]]).into(),
         0x12 => u16::from_be_bytes([cdb[3], cdb[4]]).into(),
@@ -141,32 +162,64 @@ fn command(drive: &mut Drive, bytes: &mut Bytes<'_>) {
         0x03 | 0x1A => cdb[4].into(),
         _ => usize::MAX,
     };
-    assert!(response.data_in.len() <= allocation, "{cdb:02X?}: {} bytes", response.data_in.len());
+    assert!(
+        response.data_in.len() <= allocation,
+        "{cdb:02X?}: {} bytes",
+        response.data_in.len()
+    );
 }
 
 fn fault(bytes: &mut Bytes<'_>, other: &Path) -> Fault {
-    let (kind, at, times) = (bytes.next() % 21, bytes.address(), bytes.times());
+    let (kind, at, times) = (bytes.next() % 22, bytes.address(), bytes.times());
     let opcode = [0x2A, 0x28, 0x35, 0x5B, 0x00, 0x51, 0x52, 0x25][usize::from(bytes.next() % 8)];
     match kind {
         0 => Fault::WriteError { at, times },
-        1 => Fault::ReadError { at, blocks: times, tries: times },
+        1 => Fault::ReadError {
+            at,
+            blocks: times,
+            tries: times,
+        },
         2 => Fault::SparesExhausted { at, times },
         3 => Fault::LongWrite { at, times },
         4 => Fault::TrayOpens { at },
         5 => Fault::NoDisc {},
-        6 => Fault::BecomingReady { times: times.unwrap_or(1) },
-        7 => Fault::SlowClose { times: times.unwrap_or(1) },
+        6 => Fault::BecomingReady {
+            times: times.unwrap_or(1),
+        },
+        7 => Fault::SlowClose {
+            times: times.unwrap_or(1),
+        },
         8 => Fault::FailClose { times },
         9 => Fault::LyingClose { times },
         10 => Fault::PowerCut { at },
         11 => Fault::LostReply { opcode, times },
         12 => Fault::BusReset { opcode, times },
-        13 => Fault::UnitAttention { opcode: times.map(|_| opcode), code: bytes.next(), qualifier: 0, times },
-        14 => Fault::Swap { opcode, disc: other.into(), silent: at % 2 == 0 },
+        13 => Fault::UnitAttention {
+            opcode: times.map(|_| opcode),
+            code: bytes.next(),
+            qualifier: 0,
+            times,
+        },
+        14 => Fault::Swap {
+            opcode,
+            disc: other.into(),
+            silent: at % 2 == 0,
+        },
         15 => Fault::OpcFails { times },
         16 => Fault::FalseBuffer { free: at, times },
         17 => Fault::Rot { at, blocks: times },
-        18 => Fault::ReplyDelay { opcode, milliseconds: at.into(), times },
+        18 => Fault::ReplyDelay {
+            opcode,
+            milliseconds: at.into(),
+            times,
+        },
+        19 => Fault::Refusal {
+            opcode: times.map(|_| opcode),
+            key: bytes.next(),
+            code: bytes.next(),
+            qualifier: 0,
+            times,
+        },
         _ => Fault::Defect { at, blocks: times },
     }
 }
