@@ -205,7 +205,13 @@ pub(crate) fn write_entry(out: &mut Vec<u8>, entry: &CatalogEntry) {
             .number(u64::from(entry.block))
             .number(entry.size)
             .hex(entry.sha256.as_ref().map(<[u8; 32]>::as_slice))
-            .hex(entry.crc32c.map(u32::to_be_bytes).as_ref().map(<[u8; 4]>::as_slice));
+            .hex(
+                entry
+                    .crc32c
+                    .map(u32::to_be_bytes)
+                    .as_ref()
+                    .map(<[u8; 4]>::as_slice),
+            );
     } else {
         for _ in 0..5 {
             line.none();
@@ -343,10 +349,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn times() -> impl Strategy<Value = Time> {
-        (any::<i64>(), 0_u32..1_000_000_000).prop_map(|(seconds, nanoseconds)| Time {
-            seconds,
-            nanoseconds,
-        })
+        (any::<i64>(), 0_u32..1_000_000_000).prop_map(|(seconds, nanoseconds)| Time { seconds, nanoseconds })
     }
 
     fn entries() -> impl Strategy<Value = CatalogEntry> {

@@ -197,7 +197,12 @@ impl Tree {
         tree.push(0, b"", root, Content::Directory);
         tree.push(0, OWN_DIRECTORY, own, Content::Directory);
         for file in Own::ALL {
-            tree.push(1, file.name(), Attributes { mode: 0o444, ..own }, Content::Own(file));
+            tree.push(
+                1,
+                file.name(),
+                Attributes { mode: 0o444, ..own },
+                Content::Own(file),
+            );
         }
         tree
     }

@@ -175,7 +175,7 @@ fn plain_iso_9660_shows_every_file_once() {
     let mut source = ImageFile::open(&image);
     assert_eq!(
         Volume::views(&mut source, 0),
-        [View::RockRidge, View::Udf, View::Iso9660]
+        [View::RockRidge, View::Udf, View::Joliet, View::Iso9660]
     );
 }
 

@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use discfs::{BLOCK, Content, ContentError, Digests, FileId, Hasher, Image, Pass, PassError, ReadError, Signer};
+use discfs::{
+    BLOCK, Content, ContentError, Digests, FileId, Hasher, Image, Pass, PassError, ReadError, Signer,
+};
 use displaydoc::Display;
 use thiserror::Error;
 
@@ -134,7 +136,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Work<'_> {
     fn pieces(&self) -> u64 {
-        self.image.data().end.div_ceil(u64::from(self.settings.piece.max(1)))
+        self.image
+            .data()
+            .end
+            .div_ceil(u64::from(self.settings.piece.max(1)))
     }
 
     fn blocks(&self, piece: u64) -> Range<u64> {
@@ -245,7 +250,11 @@ impl Work<'_> {
                     break ready;
                 }
                 // A piece after this one may have failed first.
-                if let Some(at) = queue.ready.iter().find(|(_, ready)| ready.is_err()).map(|(at, _)| *at)
+                if let Some(at) = queue
+                    .ready
+                    .iter()
+                    .find(|(_, ready)| ready.is_err())
+                    .map(|(at, _)| *at)
                     && let Some(Err(error)) = queue.ready.remove(&at)
                 {
                     return Err(error);
@@ -296,10 +305,12 @@ fn behind_data(
     let mut pass = Pass::behind_data(image, digests);
     let mut buffer = vec![0; settings.piece.max(1) as usize * BLOCK];
     loop {
-        let blocks = pass.next(&mut buffer, &mut content).map_err(|error| match error {
-            PassError::Read(error) => MasterError::Read(error),
-            PassError::Changed(path) => MasterError::Changed(path),
-        })?;
+        let blocks = pass
+            .next(&mut buffer, &mut content)
+            .map_err(|error| match error {
+                PassError::Read(error) => MasterError::Read(error),
+                PassError::Changed(path) => MasterError::Changed(path),
+            })?;
         if blocks == 0 {
             return Ok(());
         }

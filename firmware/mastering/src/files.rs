@@ -97,14 +97,20 @@ impl Files {
             if at == 0 {
                 break Arc::new(Folder::open(&self.root)?);
             }
-            let parent = self.directories.get(at as usize).map_or(0, |directory| directory.parent);
+            let parent = self
+                .directories
+                .get(at as usize)
+                .map_or(0, |directory| directory.parent);
             if let Some(folder) = kept(&mut self.open.lock().unwrap_or_else(PoisonError::into_inner)) {
                 break folder;
             }
             below.push(parent);
         };
         for at in below.iter().rev().filter(|at| **at != 0) {
-            let name = self.directories.get(*at as usize).map_or((0, 0), |directory| directory.name);
+            let name = self
+                .directories
+                .get(*at as usize)
+                .map_or((0, 0), |directory| directory.name);
             folder = Arc::new(folder.inside(self.name(name))?);
         }
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
@@ -118,7 +124,9 @@ impl Files {
 
 impl Supply for Files {
     fn open(&self, file: FileId) -> io::Result<Arc<File>> {
-        let found = usize::try_from(file.0).ok().and_then(|number| self.files.get(number));
+        let found = usize::try_from(file.0)
+            .ok()
+            .and_then(|number| self.files.get(number));
         let &(directory, name) = found.ok_or(io::ErrorKind::NotFound)?;
         let folder = self.folder(directory)?;
         Ok(Arc::new(folder.file(self.name(name))?))

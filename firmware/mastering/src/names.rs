@@ -22,7 +22,8 @@ impl Names {
     pub fn sort(&mut self) {
         let bytes = &self.bytes;
         let name = |&(start, end): &(u32, u32)| bytes.get(start as usize..end as usize);
-        self.left.sort_unstable_by(|left, right| name(right).cmp(&name(left)));
+        self.left
+            .sort_unstable_by(|left, right| name(right).cmp(&name(left)));
     }
 
     pub fn next(&mut self) -> Option<&[u8]> {

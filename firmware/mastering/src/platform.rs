@@ -80,7 +80,12 @@ mod system {
         pub fn file(&self, name: &[u8]) -> io::Result<File> {
             // A file exchanged for a pipe meanwhile must not stop us.
             let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-            Ok(File::from(rustix::fs::openat(&self.0, name, flags, Mode::empty())?))
+            Ok(File::from(rustix::fs::openat(
+                &self.0,
+                name,
+                flags,
+                Mode::empty(),
+            )?))
         }
     }
 
@@ -138,10 +143,7 @@ mod system {
     /// What is found under a name.
     pub(crate) enum Found {
         Directory,
-        File {
-            size: u64,
-            identity: Option<(u64, u64)>,
-        },
+        File { size: u64, identity: Option<(u64, u64)> },
         Symlink(Vec<u8>),
         Other(&'static str),
     }

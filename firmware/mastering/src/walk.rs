@@ -88,7 +88,11 @@ impl Receiver for Revision {
         kind: Kind<'_>,
     ) -> Result<(), TreeError> {
         // What a tree would refuse must not keep all others from being appended.
-        Tree::new(attributes).add_path(path.rsplit(|byte| *byte == b'/').next().unwrap_or_default(), attributes, kind)?;
+        Tree::new(attributes).add_path(
+            path.rsplit(|byte| *byte == b'/').next().unwrap_or_default(),
+            attributes,
+            kind,
+        )?;
         if path == b".spindle" {
             return Err(TreeError::Reserved(".spindle".into()));
         }
@@ -238,7 +242,8 @@ impl<R: Receiver> Walk<'_, R> {
                 add(Kind::File { size, file })?;
                 if known.is_none() {
                     self.walked.bytes = self.walked.bytes.saturating_add(size);
-                    self.links.extend(identity.map(|identity| (identity, (file, size))));
+                    self.links
+                        .extend(identity.map(|identity| (identity, (file, size))));
                 }
             }
             Found::Symlink(target) => {
@@ -256,7 +261,11 @@ fn normalised(attributes: Attributes, options: WalkOptions) -> Attributes {
     let Some(latest) = options.normalise else {
         return attributes;
     };
-    let executable = if attributes.mode & 0o100 == 0 { 0o644 } else { 0o755 };
+    let executable = if attributes.mode & 0o100 == 0 {
+        0o644
+    } else {
+        0o755
+    };
     let mtime = attributes.mtime.min(Time {
         seconds: latest,
         nanoseconds: 0,

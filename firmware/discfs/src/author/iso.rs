@@ -1,8 +1,8 @@
 //! ISO 9660 (ECMA-119) and Joliet: volume descriptors, path tables, directory records.
 
 use super::layout::{Directory, Hierarchy, Image, Part, RecordMark, What, length, number_of};
-use super::own::own_time;
 use super::names::{Form, IsoName, UnicodeName, d_characters, joliet_text};
+use super::own::own_time;
 use super::rock_ridge;
 use crate::structure::{Cursor, Window};
 use crate::time::{Civil, Time};

@@ -347,7 +347,9 @@ impl Image {
 
     /// Times of an entry besides that of its modification.
     pub(super) fn times(&self, entry: u32) -> Times {
-        let found = self.times.binary_search_by_key(&self.leader(entry), |&(entry, _)| entry);
+        let found = self
+            .times
+            .binary_search_by_key(&self.leader(entry), |&(entry, _)| entry);
         found.map_or(Times::default(), |at| self.times[at].1)
     }
 

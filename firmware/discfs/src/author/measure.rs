@@ -3,8 +3,8 @@
 use super::PlanError;
 use super::iso::RECORD_MAX;
 use super::layout::{Hierarchy, Image, Part, RecordMark, Region, fixed, length};
-use super::supply::Supply;
 use super::rock_ridge;
+use super::supply::Supply;
 use super::udf_nodes::{SYMLINK_MAX, path_components};
 use crate::BLOCK;
 use crate::structure::Mark;
@@ -30,7 +30,11 @@ pub(super) fn hierarchy(image: &mut Image, mut hierarchy: Hierarchy) -> Result<H
             filled += record_length;
             if bytes > 0 && at.section == 0 {
                 // That of the top directory's own record is the extension reference.
-                let entry = if at.item < 2 { 0 } else { hierarchy.entry(directory, at.item) };
+                let entry = if at.item < 2 {
+                    0
+                } else {
+                    hierarchy.entry(directory, at.item)
+                };
                 continued.push((entry, u64::from(bytes)));
             }
         }
@@ -200,8 +204,13 @@ pub(super) fn assign_blocks(image: &mut Image) -> Result<(), PlanError> {
     let used = u64::from(image.blocks);
     let blocks = (used + u64::from(udf)).next_multiple_of(u64::from(image.options.alignment.max(1)));
     place(image, Part::Padding, blocks - used)?;
-    // The partition reaches back to the first block that an earlier session gave to a file.
-    let earliest = image.extents.iter().map(|extent| extent.block).min();
+    // The partition reaches back to before the first block that an earlier session gave to a file: libudfread takes
+    // address 0 in it for none.
+    let earliest = image
+        .extents
+        .iter()
+        .map(|extent| extent.block.saturating_sub(1))
+        .min();
     let file_set = image.options.start_block + fixed::FILE_SET;
     image.partition = earliest.map_or(file_set, |block| block.min(file_set));
     Ok(())

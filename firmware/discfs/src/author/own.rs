@@ -3,9 +3,9 @@
 //! Each is a sequence of lines whose lengths are known when the image is planned, so that any block of them can be
 //! produced alone.
 
+use super::ReadError;
 use super::layout::{Image, What, length};
 use super::supply::Supply;
-use super::ReadError;
 use crate::catalog::{self, CATALOG_PATH, CATALOG_VERSION, CatalogEntry, CatalogKind, LineWriter};
 use crate::digests::write_line;
 use crate::structure::{Mark, Window};
@@ -136,7 +136,9 @@ impl Image {
             }
         };
         let (sha256, crc32c) = digests.unwrap_or_default();
-        let block = first.filter(|_| kind == CatalogKind::File).map_or(0, |(block, _)| block);
+        let block = first
+            .filter(|_| kind == CatalogKind::File)
+            .map_or(0, |(block, _)| block);
         let mut line = CatalogEntry {
             kind,
             attributes: self.entries[self.leader(entry) as usize].attributes,
@@ -161,7 +163,10 @@ impl Image {
 
     /// Whether an entry is the top directory, `.spindle` or in it.
     fn is_own(&self, entry: u32) -> bool {
-        let own = self.own.first().map_or(0, |file| self.entries[file.entry as usize].parent);
+        let own = self
+            .own
+            .first()
+            .map_or(0, |file| self.entries[file.entry as usize].parent);
         let directory = self.directories.get(own as usize).map_or(0, |own| own.entry);
         entry == 0 || entry == directory || self.entries[entry as usize].parent == own
     }
@@ -177,7 +182,9 @@ impl Image {
         match what {
             What::Recorded(_) => {
                 let before = earlier.iter().filter(|earlier| earlier.start <= block);
-                before.max_by_key(|earlier| earlier.start).map_or(0, |earlier| earlier.number)
+                before
+                    .max_by_key(|earlier| earlier.start)
+                    .map_or(0, |earlier| earlier.number)
             }
             _ => self.session_number(),
         }
@@ -238,7 +245,10 @@ impl Image {
     /// with the trusted comment.
     fn signature(&self, supply: &mut Supply<'_>, out: &mut Vec<u8>) -> Result<(), ReadError> {
         let comment = self.options.signature.as_deref().unwrap_or_default();
-        let comment: String = comment.chars().filter(|character| !character.is_control()).collect();
+        let comment: String = comment
+            .chars()
+            .filter(|character| !character.is_control())
+            .collect();
         let (mut signed, mut global) = ([0; 74], [0; 64]);
         if !supply.is_measuring() {
             self.each_line(Own::Digests, supply, &mut |supply, line| {
@@ -270,10 +280,16 @@ fn base64(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::new();
     for group in bytes.chunks(3) {
-        let bits = (0..3).fold(0, |bits, at| bits << 8 | u32::from(group.get(at).copied().unwrap_or_default()));
+        let bits = (0..3).fold(0, |bits, at| {
+            bits << 8 | u32::from(group.get(at).copied().unwrap_or_default())
+        });
         for place in 0..4 {
             let digit = (bits >> (18 - 6 * place) & 63) as usize;
-            text.push(if place > group.len() { '=' } else { char::from(ALPHABET[digit]) });
+            text.push(if place > group.len() {
+                '='
+            } else {
+                char::from(ALPHABET[digit])
+            });
         }
     }
     text

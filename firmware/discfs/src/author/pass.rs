@@ -3,8 +3,8 @@
 use super::layout::{File, Image};
 use super::supply::Supply;
 use super::{Content, PassError};
-use crate::digests::{Digests, Hasher};
 use crate::BLOCK;
+use crate::digests::{Digests, Hasher};
 use alloc::vec::Vec;
 
 /// One pass over an image in the order of its blocks, which digests every file on the way.
@@ -116,7 +116,10 @@ impl<'image> Pass<'image> {
 
     fn complete(&mut self, file: &File, content: &mut dyn Content) -> Result<(), PassError> {
         let digests = self.hasher.finish();
-        if content.digest(file.id).is_some_and(|known| known != digests.sha256) {
+        if content
+            .digest(file.id)
+            .is_some_and(|known| known != digests.sha256)
+        {
             return Err(PassError::Changed(self.image.readable_path(file.entry)));
         }
         content.completed(file.id, &digests.sha256);

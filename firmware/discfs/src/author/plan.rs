@@ -84,9 +84,8 @@ fn place_entries(image: &mut Image, tree: &Tree, options: &Options) -> Result<Ve
 fn children(tree: &Tree, options: &Options) -> (Vec<u32>, Vec<u32>) {
     let records = tree.records();
     // There is a place for the signature in each tree, and a signature when one is asked for.
-    let is_there = |record: &Record| {
-        options.signature.is_some() || record.content != Content::Own(Own::Signature)
-    };
+    let is_there =
+        |record: &Record| options.signature.is_some() || record.content != Content::Own(Own::Signature);
     let mut starts = vec![0_u32; records.len() + 2];
     for record in records[1..].iter().filter(|record| is_there(record)) {
         starts[record.parent as usize + 2] += 1;

@@ -48,7 +48,9 @@ impl Image {
         let is_last = blocks.end == self.data().end;
         (first..self.files.len())
             .take_while(move |&at| begin(at) < to || (is_last && self.files[at].size == 0))
-            .filter(move |&at| begin(at) + self.files[at].size > from || (self.files[at].size == 0 && begin(at) >= from))
+            .filter(move |&at| {
+                begin(at) + self.files[at].size > from || (self.files[at].size == 0 && begin(at) >= from)
+            })
             .map(move |number| {
                 let file = &self.files[number];
                 let start = begin(number).max(from);
@@ -206,12 +208,7 @@ impl Image {
         }
     }
 
-    fn produce_data(
-        &self,
-        first: u32,
-        blocks: &mut [u8],
-        supply: &mut Supply<'_>,
-    ) -> Result<(), ReadError> {
+    fn produce_data(&self, first: u32, blocks: &mut [u8], supply: &mut Supply<'_>) -> Result<(), ReadError> {
         let mut at = self.region(Part::Data).start + first;
         let mut number = self.files.partition_point(|file| file.block <= at) - 1;
         let mut rest = blocks;

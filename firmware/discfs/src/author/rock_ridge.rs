@@ -52,7 +52,12 @@ pub(super) fn attributes(out: &mut Cursor<'_>, image: &Image, entry: u32) {
     out.both32(attributes.uid);
     out.both32(attributes.gid);
     out.both32(image.icb(what) + 1);
-    let stamps = [times.created, Some(attributes.mtime), times.accessed, times.changed];
+    let stamps = [
+        times.created,
+        Some(attributes.mtime),
+        times.accessed,
+        times.changed,
+    ];
     // Linux before 6.16 takes the long form for the short one. The last entry counts there, and elsewhere too.
     let is_long = |time: &Time| {
         let fraction = image.options.precise_times && time.nanoseconds >= 10_000_000;

@@ -3,8 +3,8 @@
 use super::layout::Image;
 use super::own::UNKNOWN;
 use super::{Content, ReadError, Signer};
-use crate::digests::Hasher;
 use crate::Digests;
+use crate::digests::Hasher;
 use alloc::vec::Vec;
 
 /// Bytes read at once to compute what is not known.
@@ -54,16 +54,24 @@ impl<'a> Supply<'a> {
     }
 
     /// Fills `bytes` with those of a file.
-    pub fn read(&mut self, image: &Image, number: u32, offset: u64, bytes: &mut [u8]) -> Result<(), ReadError> {
+    pub fn read(
+        &mut self,
+        image: &Image,
+        number: u32,
+        offset: u64,
+        bytes: &mut [u8],
+    ) -> Result<(), ReadError> {
         let file = &image.files[number as usize];
         let Some(content) = &mut self.content else {
             return Ok(());
         };
-        content.read(file.id, offset, bytes).map_err(|cause| ReadError::Content {
-            path: image.readable_path(file.entry),
-            file: file.id,
-            cause,
-        })
+        content
+            .read(file.id, offset, bytes)
+            .map_err(|cause| ReadError::Content {
+                path: image.readable_path(file.entry),
+                file: file.id,
+                cause,
+            })
     }
 
     pub fn sha256(&mut self, image: &Image, number: u32) -> Result<[u8; 32], ReadError> {

@@ -26,16 +26,35 @@ pub(super) enum Owner {
     Directory(u32),
 }
 
-/// All claims of one view: 32 bytes for each extent.
-#[derive(Default)]
-pub(super) struct Claims(Vec<Claim>);
+/// Claims that any disc may have, however small.
+const CLAIMS_LEAST: u64 = 1 << 16;
+
+/// All claims of one view: 40 bytes for each extent. Claims of a sane disc do not share blocks but for files that are kept
+/// once, so there are not many more than it has blocks.
+pub(super) struct Claims {
+    list: Vec<Claim>,
+    most: u64,
+}
 
 impl Claims {
+    /// No claims yet, for a disc of so many bytes in blocks of a size.
+    pub fn new(bytes: u64, size: u64) -> Self {
+        Self {
+            list: Vec::new(),
+            most: (bytes / size).saturating_mul(4).saturating_add(CLAIMS_LEAST),
+        }
+    }
+
+    /// Whether there are more than any sane disc has; those that follow are not kept.
+    pub fn is_full(&self) -> bool {
+        self.list.len() as u64 >= self.most
+    }
+
     /// Claims whole blocks of a size.
     pub fn add(&mut self, start: u64, length: u64, size: u64, owner: Owner) {
-        if length > 0 {
+        if length > 0 && !self.is_full() {
             let end = start.saturating_add(length).checked_next_multiple_of(size);
-            self.0.push(Claim {
+            self.list.push(Claim {
                 start,
                 end: end.unwrap_or(u64::MAX),
                 owner,
@@ -45,10 +64,9 @@ impl Claims {
 
     /// The claims in the order of the disc.
     pub fn sorted(&mut self) -> &[Claim] {
-        self.0.sort_unstable();
-        &self.0
+        self.list.sort_unstable();
+        &self.list
     }
-
 }
 
 impl Owner {
@@ -65,6 +83,13 @@ impl Owner {
 impl<S: BlockSource> Check<'_, S> {
     /// Finds claims that overlap. Files may share an extent as a whole: links, and equal files kept once.
     pub(super) fn overlaps(&mut self, claims: &mut Claims, names: &Names) {
+        if claims.is_full() {
+            self.find(
+                Fault::Overlap,
+                Place::default(),
+                "there are more extents than the disc has blocks",
+            );
+        }
         let mut reach: Option<Claim> = None;
         for &claim in claims.sorted() {
             if let Some(before) = reach.filter(|before| claim.start < before.end) {

@@ -105,7 +105,12 @@ impl<S: BlockSource> Check<'_, S> {
 
 impl Comparison<'_, '_> {
     /// Reads the lines of the list.
-    fn list<S: BlockSource>(&mut self, volume: &mut Volume<S>, list: &Node, most: u64) -> Result<(), DiscError> {
+    fn list<S: BlockSource>(
+        &mut self,
+        volume: &mut Volume<S>,
+        list: &Node,
+        most: u64,
+    ) -> Result<(), DiscError> {
         let mut lines = Vec::new();
         let mut buffer = alloc::vec![0; PIECE];
         let (mut offset, mut kept, mut number) = (0, 0, 0);
@@ -135,7 +140,9 @@ impl Comparison<'_, '_> {
                         found: false,
                     }),
                     Some(_) => {}
-                    None => self.report.find(Fault::DigestLine, place, format_args!("line {number}")),
+                    None => self
+                        .report
+                        .find(Fault::DigestLine, place, format_args!("line {number}")),
                 }
             }
             if count == 0 {
@@ -143,7 +150,11 @@ impl Comparison<'_, '_> {
             }
             offset += count as u64;
             // A line longer than any can be is damage, and skipped.
-            kept = if end == 0 && filled == PIECE { 0 } else { filled - end };
+            kept = if end == 0 && filled == PIECE {
+                0
+            } else {
+                filled - end
+            };
             buffer.copy_within(filled - kept..filled, 0);
         }
         lines.sort_unstable();
@@ -202,16 +213,32 @@ impl Comparison<'_, '_> {
             return Err(error);
         }
         let missing = self.lines.take().unwrap_or_default();
-        for line in missing.iter().filter(|line| !line.found && walked.is_ok() && !damaged) {
+        for line in missing
+            .iter()
+            .filter(|line| !line.found && walked.is_ok() && !damaged)
+        {
             let path = || DIGESTS_PATH.to_vec();
             let place = Place::default().of(&path);
-            self.report.find(Fault::DigestWithoutFile, place, format_args!("line {}", line.number));
+            self.report.find(
+                Fault::DigestWithoutFile,
+                place,
+                format_args!("line {}", line.number),
+            );
         }
         Ok(())
     }
 
-    fn file<S: BlockSource>(&mut self, volume: &mut Volume<S>, path: &[u8], node: &Node) -> Result<(), DiscError> {
-        let known = self.linked.get(&node.identity).copied().filter(|_| node.links > 1);
+    fn file<S: BlockSource>(
+        &mut self,
+        volume: &mut Volume<S>,
+        path: &[u8],
+        node: &Node,
+    ) -> Result<(), DiscError> {
+        let known = self
+            .linked
+            .get(&node.identity)
+            .copied()
+            .filter(|_| node.links > 1);
         let digest = match known {
             Some(digest) => Ok(digest),
             None => self.read(volume, node),
@@ -237,7 +264,8 @@ impl Comparison<'_, '_> {
         match self.take_line(path) {
             Some(expected) => {
                 self.report.summary.digests_compared += 1;
-                self.report.demand(expected == digest, Fault::DigestWrong, place, "");
+                self.report
+                    .demand(expected == digest, Fault::DigestWrong, place, "");
             }
             // UDF alone shows some names otherwise than the list has them; the digest tells which file it is.
             None if self.view == View::Udf && self.take_digest(&digest) => {
@@ -280,7 +308,9 @@ impl Comparison<'_, '_> {
     /// Whether a line without a file has a digest.
     fn take_digest(&mut self, digest: &[u8; 32]) -> bool {
         let lines = self.lines.iter_mut().flatten();
-        let line = lines.into_iter().find(|line| !line.found && line.digest == *digest);
+        let line = lines
+            .into_iter()
+            .find(|line| !line.found && line.digest == *digest);
         line.is_some_and(|line| {
             line.found = true;
             true

@@ -61,7 +61,12 @@ impl<S: BlockSource> Check<'_, S> {
             let joliet = is_joliet(fields);
             // Version 2 of a supplementary descriptor is the enhanced one of ISO 9660:1999.
             let known = matches!((kind, version), (0..=3 | 255, 1) | (2, 2));
-            self.demand(known, Fault::UnknownDescriptor, place, format_args!("type {kind}, version {version}"));
+            self.demand(
+                known,
+                Fault::UnknownDescriptor,
+                place,
+                format_args!("type {kind}, version {version}"),
+            );
             if kind == 255 {
                 ended = true;
                 break;
@@ -86,16 +91,35 @@ impl<S: BlockSource> Check<'_, S> {
         for (at, what) in [(80, "volume space size"), (132, "path table size")] {
             self.both32(fields, at, what, place);
         }
-        for (at, what) in [(120, "volume set size"), (124, "volume number"), (128, "logical block size")] {
+        for (at, what) in [
+            (120, "volume set size"),
+            (124, "volume number"),
+            (128, "logical block size"),
+        ] {
             self.both16(fields, at, what, place);
         }
         let block_size = fields.both16(128).unwrap_or(0);
-        self.demand(block_size == 2048, Fault::BadField, place, format_args!("logical block size {block_size}"));
+        self.demand(
+            block_size == 2048,
+            Fault::BadField,
+            place,
+            format_args!("logical block size {block_size}"),
+        );
         let structure = fields.u8(881).unwrap_or(0);
-        self.demand(matches!(structure, 1 | 2), Fault::BadField, place, format_args!("file structure version {structure}"));
+        self.demand(
+            matches!(structure, 1 | 2),
+            Fault::BadField,
+            place,
+            format_args!("file structure version {structure}"),
+        );
         for at in [813, 830, 847, 864] {
             let date = fields.bytes(at, 17).unwrap_or_default();
-            self.demand(is_long_date(date), Fault::BadDate, place, format_args!("byte {at} of the descriptor"));
+            self.demand(
+                is_long_date(date),
+                Fault::BadDate,
+                place,
+                format_args!("byte {at} of the descriptor"),
+            );
         }
         let size = u64::from(fields.both32(80).unwrap_or(0));
         let session = self.options.session_start;
@@ -112,9 +136,14 @@ impl<S: BlockSource> Check<'_, S> {
             end if root_block < end => end,
             _ => self.blocks.count(),
         };
-        let mut claims = Claims::default();
+        let mut claims = Claims::new(self.blocks.end(), BLOCK as u64);
         for at in 0..=descriptor.block - session {
-            claims.add((session + at) * BLOCK as u64, BLOCK as u64, BLOCK as u64, Owner::Structure("the volume descriptors"));
+            claims.add(
+                (session + at) * BLOCK as u64,
+                BLOCK as u64,
+                BLOCK as u64,
+                Owner::Structure("the volume descriptors"),
+            );
         }
         let Some(root) = fields.part(156, 34).ok() else {
             return Ok(None);
@@ -131,7 +160,12 @@ impl<S: BlockSource> Check<'_, S> {
         let (Ok(little), Ok(big)) = (fields.bytes(at, 4), fields.bytes(at + 4, 4)) else {
             return;
         };
-        self.demand(little.iter().eq(big.iter().rev()), Fault::EndiansDiffer, place, what);
+        self.demand(
+            little.iter().eq(big.iter().rev()),
+            Fault::EndiansDiffer,
+            place,
+            what,
+        );
     }
 
     /// ECMA-119 7.2.3.
@@ -139,20 +173,30 @@ impl<S: BlockSource> Check<'_, S> {
         let (Ok(little), Ok(big)) = (fields.bytes(at, 2), fields.bytes(at + 2, 2)) else {
             return;
         };
-        self.demand(little.iter().eq(big.iter().rev()), Fault::EndiansDiffer, place, what);
+        self.demand(
+            little.iter().eq(big.iter().rev()),
+            Fault::EndiansDiffer,
+            place,
+            what,
+        );
     }
 }
 
 /// ECMA-119 8.4.26.1: sixteen digits, all of them 0 (or, by some writers, zero bytes) for no date.
 fn is_long_date(date: &[u8]) -> bool {
     let digits = date.get(..16).unwrap_or_default();
-    if digits.iter().all(|&byte| byte == 0 || byte == b'0' || byte == b' ') {
+    if digits
+        .iter()
+        .all(|&byte| byte == 0 || byte == b'0' || byte == b' ')
+    {
         return true;
     }
     let number = |range: core::ops::Range<usize>| {
         let digits = digits.get(range).unwrap_or_default();
         let value = digits.iter().try_fold(0_u32, |value, digit| {
-            digit.is_ascii_digit().then(|| value * 10 + u32::from(digit - b'0'))
+            digit
+                .is_ascii_digit()
+                .then(|| value * 10 + u32::from(digit - b'0'))
         });
         value.unwrap_or(u32::MAX)
     };

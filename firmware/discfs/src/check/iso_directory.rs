@@ -84,7 +84,10 @@ impl<'a> Record<'a> {
         let padded = 33 + length + usize::from(length.is_multiple_of(2));
         Some(Self {
             fields,
-            block: fields.both32(2).ok()?.saturating_add(u32::from(fields.u8(1).ok()?)),
+            block: fields
+                .both32(2)
+                .ok()?
+                .saturating_add(u32::from(fields.u8(1).ok()?)),
             bytes: fields.both32(10).ok()?,
             flags: fields.u8(25).ok()?,
             identifier,
@@ -153,7 +156,7 @@ impl<S: BlockSource> Check<'_, S> {
     pub(super) fn iso_tree(&mut self, tree: &mut Tree, descriptor: Place<'_>) -> Result<(), DiscError> {
         let mut at = 0;
         while let Some(met) = tree.directories.get(at).cloned() {
-            if tree.names.len() >= self.options.entries {
+            if tree.names.len() >= self.most_entries() {
                 self.find(Fault::TooManyEntries, descriptor, "");
                 break;
             }
@@ -162,7 +165,12 @@ impl<S: BlockSource> Check<'_, S> {
         }
         let deepest = tree.deepest;
         let plain = deepest <= LEVELS || tree.view == View::RockRidge;
-        self.demand(plain, Fault::TooDeep, descriptor, format_args!("{deepest} levels"));
+        self.demand(
+            plain,
+            Fault::TooDeep,
+            descriptor,
+            format_args!("{deepest} levels"),
+        );
         for (block, entry) in core::mem::take(&mut tree.moved) {
             let path = || tree.names.path(entry);
             if tree.by_block.contains_key(&block) {
@@ -171,7 +179,11 @@ impl<S: BlockSource> Check<'_, S> {
             let head = self.blocks.structure(u64::from(block) * BLOCK as u64, 34);
             let record = head.as_ref().ok().and_then(|head| Record::parse(Fields(head), 0));
             let directory = record.is_some_and(|record| record.block == block && record.identifier == [0]);
-            let fault = if directory { Fault::RelocationEarlier } else { Fault::Relocation };
+            let fault = if directory {
+                Fault::RelocationEarlier
+            } else {
+                Fault::Relocation
+            };
             self.find(fault, Place::block(u64::from(block)).of(&path), "");
         }
         Ok(())
@@ -185,13 +197,19 @@ impl<S: BlockSource> Check<'_, S> {
         {
             let path = || tree.names.path(entry);
             let place = Place::block(u64::from(met.block)).of(&path);
-            self.demand(whole, Fault::DirectoryNotWhole, place, format_args!("{} bytes", met.bytes));
+            self.demand(
+                whole,
+                Fault::DirectoryNotWhole,
+                place,
+                format_args!("{} bytes", met.bytes),
+            );
             if start.saturating_add(u64::from(met.bytes)) > self.blocks.end() {
                 self.find(Fault::PastEnd, place, "");
                 return Ok(());
             }
         }
-        tree.claims.add(start, u64::from(met.bytes), BLOCK as u64, Owner::Directory(entry));
+        tree.claims
+            .add(start, u64::from(met.bytes), BLOCK as u64, Owner::Directory(entry));
         let mut progress = Progress {
             number,
             count: 0,
@@ -200,7 +218,7 @@ impl<S: BlockSource> Check<'_, S> {
             names: Vec::new(),
         };
         for at in 0..u64::from(met.bytes).div_ceil(BLOCK as u64) {
-            self.report.advance(1)?;
+            self.advance(1)?;
             let position = start + at * BLOCK as u64;
             let bytes = {
                 let path = || tree.names.path(entry);
@@ -209,7 +227,7 @@ impl<S: BlockSource> Check<'_, S> {
             if let Some(bytes) = bytes {
                 self.records(tree, met, &mut progress, position, &bytes);
             }
-            if tree.names.len() >= self.options.entries {
+            if tree.names.len() >= self.most_entries() {
                 break;
             }
         }
@@ -217,7 +235,11 @@ impl<S: BlockSource> Check<'_, S> {
         let place = Place::block(u64::from(met.block)).of(&path);
         self.demand(progress.open.is_none(), Fault::SectionsOpen, place, "");
         self.demand(progress.count >= 2, Fault::NoOwnRecords, place, "");
-        self.same_names(&mut progress.names, &tree.names, Place::block(u64::from(met.block)));
+        self.same_names(
+            &mut progress.names,
+            &tree.names,
+            Place::block(u64::from(met.block)),
+        );
         Ok(())
     }
 
@@ -287,8 +309,15 @@ impl<S: BlockSource> Check<'_, S> {
             return self.find(Fault::NoOwnRecords, place, "");
         }
         let same = (record.block, record.bytes) == (met.block, met.bytes);
-        let fault = if met.entry == TOP { Fault::RootsDiffer } else { Fault::OwnRecordDiffers };
-        let detail = format_args!("block {} of {} bytes, not {} of {}", record.block, record.bytes, met.block, met.bytes);
+        let fault = if met.entry == TOP {
+            Fault::RootsDiffer
+        } else {
+            Fault::OwnRecordDiffers
+        };
+        let detail = format_args!(
+            "block {} of {} bytes, not {} of {}",
+            record.block, record.bytes, met.block, met.bytes
+        );
         self.demand(same, fault, place, detail);
         if met.entry == TOP && tree.view == View::RockRidge {
             tree.skip = super::system_use::skip(record.system_use);
@@ -306,17 +335,32 @@ impl<S: BlockSource> Check<'_, S> {
         }
         let parent = tree.directories.get(met.parent as usize);
         let (block, bytes) = parent.map_or((0, 0), |parent| (parent.block, parent.bytes));
-        let detail = format_args!("block {} of {} bytes, not {block} of {bytes}", record.block, record.bytes);
+        let detail = format_args!(
+            "block {} of {} bytes, not {block} of {bytes}",
+            record.block, record.bytes
+        );
         let itself = (record.block, record.bytes) == (met.block, met.bytes);
-        let fault = if itself { Fault::ParentIsItself } else { Fault::ParentDiffers };
-        self.demand((record.block, record.bytes) == (block, bytes), fault, place, detail);
+        let fault = if itself {
+            Fault::ParentIsItself
+        } else {
+            Fault::ParentDiffers
+        };
+        self.demand(
+            (record.block, record.bytes) == (block, bytes),
+            fault,
+            place,
+            detail,
+        );
         self.system_use(tree, record, met.entry);
     }
 
     /// Any other record.
     fn record(&mut self, tree: &mut Tree, met: &Met, progress: &mut Progress, record: &Record<'_>) {
         let name = tree.name(record.identifier);
-        let goes_on = progress.open.as_ref().is_some_and(|open| open.identifier == record.identifier);
+        let goes_on = progress
+            .open
+            .as_ref()
+            .is_some_and(|open| open.identifier == record.identifier);
         let entry = if goes_on {
             progress.open.as_ref().map_or(TOP, |open| open.entry)
         } else {
@@ -326,7 +370,12 @@ impl<S: BlockSource> Check<'_, S> {
             let place = Place::position(record.position).of(&path);
             self.demand(progress.open.take().is_none(), Fault::SectionsOpen, place, "");
             let sorted = order(&progress.previous, record.identifier, tree.view) != Ordering::Greater;
-            self.demand(sorted || progress.previous.is_empty(), Fault::RecordOrder, place, "");
+            self.demand(
+                sorted || progress.previous.is_empty(),
+                Fault::RecordOrder,
+                place,
+                "",
+            );
             entry
         };
         progress.previous = record.identifier.to_vec();
@@ -335,6 +384,9 @@ impl<S: BlockSource> Check<'_, S> {
             self.record_fields(record, Place::position(record.position).of(&path));
         }
         let found = self.system_use(tree, record, entry);
+        if let Some(name) = found.name.as_ref().filter(|_| !goes_on) {
+            tree.names.rename_last(&legal(name.clone()));
+        }
         let identity = found.name.as_ref().map_or(record.identifier, |name| name);
         if !goes_on && record.flags & ASSOCIATED == 0 {
             progress.names.push((hash(identity), entry));
@@ -348,13 +400,26 @@ impl<S: BlockSource> Check<'_, S> {
         let path = || tree.names.path(entry);
         let place = Place::position(record.position).of(&path);
         if record.bytes > 0 && end > self.blocks.count() {
-            return self.find(Fault::PastEnd, place, format_args!("blocks {} to {}", record.block, last));
+            return self.find(
+                Fault::PastEnd,
+                place,
+                format_args!("blocks {} to {}", record.block, last),
+            );
         }
         let inside = record.bytes == 0 || end <= tree.volume_end;
-        self.demand(inside, Fault::PastVolume, place, format_args!("blocks {} to {}", record.block, last));
+        self.demand(
+            inside,
+            Fault::PastVolume,
+            place,
+            format_args!("blocks {} to {}", record.block, last),
+        );
         if record.flags & DIRECTORY != 0 {
             if tree.by_block.contains_key(&record.block) {
-                return self.find(Fault::DirectoryMetTwice, place, format_args!("block {}", record.block));
+                return self.find(
+                    Fault::DirectoryMetTwice,
+                    place,
+                    format_args!("block {}", record.block),
+                );
             }
             let number = u32::try_from(tree.directories.len()).unwrap_or(u32::MAX);
             tree.by_block.insert(record.block, number);
@@ -376,8 +441,18 @@ impl<S: BlockSource> Check<'_, S> {
         let more = record.flags & MULTI_EXTENT != 0;
         let path = || tree.names.path(entry);
         let whole = !more || record.bytes.is_multiple_of(2048);
-        self.demand(whole, Fault::SectionNotWhole, Place::position(record.position).of(&path), "");
-        tree.claims.add(record.start(), u64::from(record.bytes), BLOCK as u64, Owner::File(entry));
+        self.demand(
+            whole,
+            Fault::SectionNotWhole,
+            Place::position(record.position).of(&path),
+            "",
+        );
+        tree.claims.add(
+            record.start(),
+            u64::from(record.bytes),
+            BLOCK as u64,
+            Owner::File(entry),
+        );
         let mut file = progress.open.take().unwrap_or(Sections {
             identifier: record.identifier.to_vec(),
             entry,
@@ -415,8 +490,15 @@ pub(super) fn order(one: &[u8], other: &[u8], view: View) -> Ordering {
     };
     let (one, other) = (units(one), units(other));
     let parts = |units: &[u16]| {
-        let end = units.iter().rposition(|&unit| unit == u16::from(b';')).unwrap_or(units.len());
-        let dot = units.iter().position(|&unit| unit == u16::from(b'.')).unwrap_or(end).min(end);
+        let end = units
+            .iter()
+            .rposition(|&unit| unit == u16::from(b';'))
+            .unwrap_or(units.len());
+        let dot = units
+            .iter()
+            .position(|&unit| unit == u16::from(b'.'))
+            .unwrap_or(end)
+            .min(end);
         let name = units.get(..dot).unwrap_or_default().to_vec();
         let extension = units.get((dot + 1).min(end)..end).unwrap_or_default().to_vec();
         (name, extension)

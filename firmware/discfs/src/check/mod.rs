@@ -23,16 +23,20 @@ pub use fault::{Fault, Severity};
 use crate::read::{BlockSource, Blocks, DiscError, View};
 use crate::{BLOCK, tree::readable};
 use alloc::{string::String, vec::Vec};
-use report::Report;
 use core::fmt::{Display, Formatter};
 use displaydoc::Display;
+use report::Report;
+
+/// Looks at blocks a check may take for each block of the disc, and those that any disc may take.
+const LOOKS: u64 = 1024;
+const LOOKS_LEAST: u64 = 1 << 22;
 
 /// What is to be checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CheckOptions {
     /// First block of the session, 0 for the newest of an image.
     pub session_start: u64,
-    /// Entries looked at in each view. Memory is bounded by about 200 bytes for each.
+    /// Entries looked at in each view; memory is bounded by about 200 bytes for each.
     pub entries: u32,
 }
 
@@ -153,17 +157,21 @@ impl CheckSummary {
 /// Checks a disc. Damage is told to the inspector; with a verifier every file is read and compared with the disc's own
 /// digests, without one structures alone are read.
 ///
-/// Memory is bounded by about 200 bytes for each entry of a view, up to the limit of the options, and 1 MiB; time by a small
-/// multiple of the disc's size, since no directory is looked at twice.
+/// Memory is bounded by about 200 bytes for each entry of a view, up to the limit of the options and 64 for each block of the
+/// disc, and 64 MiB; time by 1024 looks at blocks for each block of the disc, of which sane discs take few.
 ///
 /// # Errors
-/// [`DiscError::NoFileSystem`], [`DiscError::Cancelled`], and [`DiscError::Source`] when not even the first blocks can be read.
+/// [`DiscError::NoFileSystem`], [`DiscError::Cancelled`], and [`DiscError::TooMuchWork`] when the disc makes more work than a
+/// sane one could.
 pub fn check<S: BlockSource>(
     source: S,
     options: &CheckOptions,
     inspector: &mut dyn Inspector,
     verifier: Option<&mut dyn Verifier>,
 ) -> Result<CheckSummary, DiscError> {
+    if options.session_start >= source.blocks() {
+        return Err(DiscError::NoFileSystem);
+    }
     let mut check = Check {
         blocks: Blocks::new(source),
         options: *options,
@@ -234,6 +242,25 @@ impl<S: BlockSource> Check<'_, S> {
         self.report.demand(holds, fault, place, detail);
     }
 
+    /// Entries looked at in a view: each takes more than 32 bytes of a disc, so that a small one cannot have many.
+    fn most_entries(&self) -> u32 {
+        let most = self.blocks.count().saturating_mul(64).saturating_add(64);
+        u32::try_from(most).unwrap_or(u32::MAX).min(self.options.entries)
+    }
+
+    /// Counts what was looked at, reports now and then, and gives up on discs that make more work than a sane one could.
+    fn advance(&mut self, count: u64) -> Result<(), DiscError> {
+        let most = self
+            .blocks
+            .count()
+            .saturating_mul(LOOKS)
+            .saturating_add(LOOKS_LEAST);
+        if self.blocks.looked_at() > most {
+            return Err(DiscError::TooMuchWork);
+        }
+        self.report.advance(count)
+    }
+
     /// Bytes at a position; that they cannot be read is a finding.
     fn bytes(&mut self, position: u64, length: usize, place: Place<'_>) -> Option<Vec<u8>> {
         if position.saturating_add(length as u64) > self.blocks.end() {
@@ -244,7 +271,14 @@ impl<S: BlockSource> Check<'_, S> {
         match self.blocks.structure(position, length) {
             Ok(bytes) => Some(bytes),
             Err(error) => {
-                self.find(Fault::Unreadable, Place { block: Some(position / BLOCK as u64), ..place }, error);
+                self.find(
+                    Fault::Unreadable,
+                    Place {
+                        block: Some(position / BLOCK as u64),
+                        ..place
+                    },
+                    error,
+                );
                 None
             }
         }

@@ -21,6 +21,15 @@ impl Names {
         number
     }
 
+    /// Gives the entry added last another name.
+    pub fn rename_last(&mut self, name: &[u8]) {
+        if let Some((parent, _)) = self.entries.pop() {
+            let start = self.entries.last().map_or(0, |&(_, end)| end);
+            self.bytes.truncate(start);
+            self.add(parent, name);
+        }
+    }
+
     pub fn len(&self) -> u32 {
         u32::try_from(self.entries.len()).unwrap_or(u32::MAX)
     }
@@ -31,7 +40,9 @@ impl Names {
         let mut at = entry;
         // Parents have smaller numbers, so this ends.
         while at != TOP {
-            let Some(&(parent, end)) = self.entries.get(at as usize) else { break };
+            let Some(&(parent, end)) = self.entries.get(at as usize) else {
+                break;
+            };
             let start = self.entries.get(at as usize - 1).map_or(0, |&(_, end)| end);
             path.extend(self.bytes.get(start..end).unwrap_or_default().iter().rev());
             path.push(b'/');

@@ -12,6 +12,9 @@ use core::cmp::Ordering;
 /// Directories that can be numbered as parents: 16 bits.
 const NUMBERED: usize = 65_535;
 
+/// Bytes of a path table looked at: some 500,000 directories.
+const TABLE_MAX: u32 = 1 << 24;
+
 /// A record of a path table.
 #[derive(Clone, PartialEq, Eq)]
 struct PathRecord {
@@ -86,12 +89,25 @@ impl<S: BlockSource> Check<'_, S> {
         descriptor: Place<'_>,
     ) -> Option<(u64, Vec<PathRecord>)> {
         let start = u64::from(block) * BLOCK as u64;
+        if size > TABLE_MAX {
+            self.find(
+                Fault::TooManyEntries,
+                descriptor,
+                format_args!("path tables of {size} bytes"),
+            );
+            return None;
+        }
         if start.saturating_add(u64::from(size)) > self.blocks.end() || size == 0 || block == 0 {
             let detail = format_args!("{size} bytes from block {block}");
             self.find(Fault::PathTableDamaged, descriptor, detail);
             return None;
         }
-        tree.claims.add(start, u64::from(size), BLOCK as u64, Owner::Structure("a path table"));
+        tree.claims.add(
+            start,
+            u64::from(size),
+            BLOCK as u64,
+            Owner::Structure("a path table"),
+        );
         let place = Place::block(u64::from(block));
         let bytes = self.bytes(start, usize::try_from(size).ok()?, place)?;
         let records = parse(&bytes, big_endian);
@@ -119,9 +135,19 @@ impl<S: BlockSource> Check<'_, S> {
             let path = || tree.names.path(met.entry);
             let place = place.of(&path);
             let same = record.identifier == met.identifier;
-            self.demand(same, Fault::PathTableWrong, place, format_args!("record {}", at + 1));
-            let parent = tree.directories.get(met.parent as usize).map(|parent| parent.block);
-            let said = records.get(usize::from(record.parent).wrapping_sub(1)).map(|parent| parent.block);
+            self.demand(
+                same,
+                Fault::PathTableWrong,
+                place,
+                format_args!("record {}", at + 1),
+            );
+            let parent = tree
+                .directories
+                .get(met.parent as usize)
+                .map(|parent| parent.block);
+            let said = records
+                .get(usize::from(record.parent).wrapping_sub(1))
+                .map(|parent| parent.block);
             let past = records.len() > NUMBERED && usize::from(record.parent) == NUMBERED;
             let detail = format_args!("record {} says record {}", at + 1, record.parent);
             self.demand(past || said == parent, Fault::PathTableParent, place, detail);

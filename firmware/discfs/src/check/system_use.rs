@@ -43,16 +43,22 @@ impl<S: BlockSource> Check<'_, S> {
         let is_own = matches!(record.identifier, [0 | 1]);
         let is_top_own = is_own && entry == super::names::TOP && record.identifier == [0];
         // The SP entry itself stands before what it skips.
-        let area = record.system_use.from(if is_top_own { 0 } else { skip }).unwrap_or(Fields(&[]));
+        let area = record
+            .system_use
+            .from(if is_top_own { 0 } else { skip })
+            .unwrap_or(Fields(&[]));
         let mut next = self.system_entries(area, &mut found, place);
         let mut followed = 0;
         while let Some((block, offset, length)) = next {
             followed += 1;
-            let inside = u64::from(offset) + u64::from(length) <= BLOCK as u64 && followed <= CONTINUATIONS_MAX;
+            let inside =
+                u64::from(offset) + u64::from(length) <= BLOCK as u64 && followed <= CONTINUATIONS_MAX;
             let detail = format_args!("{length} bytes at {offset} of block {block}");
             self.demand(inside, Fault::Continuation, place, detail);
             let bytes = self.bytes(u64::from(block) * BLOCK as u64, BLOCK, place);
-            let (Some(bytes), true) = (bytes, inside) else { break };
+            let (Some(bytes), true) = (bytes, inside) else {
+                break;
+            };
             let area = Fields(&bytes).part(offset as usize, length as usize);
             next = self.system_entries(area.unwrap_or(Fields(&[])), &mut found, place);
         }
@@ -104,11 +110,22 @@ impl<S: BlockSource> Check<'_, S> {
             };
             for &at in both {
                 let fits = entry.len() >= at + 8;
-                self.demand(fits, Fault::SystemUseLength, place, format_args!("{}", signature.escape_ascii()));
+                self.demand(
+                    fits,
+                    Fault::SystemUseLength,
+                    place,
+                    format_args!("{}", signature.escape_ascii()),
+                );
                 self.both32(entry, at, "a field of a system use entry", place);
             }
             match signature {
-                b"CE" => continued = Some((entry.both32(4).ok()?, entry.both32(12).ok()?, entry.both32(20).ok()?)),
+                b"CE" => {
+                    continued = Some((
+                        entry.both32(4).ok()?,
+                        entry.both32(12).ok()?,
+                        entry.both32(20).ok()?,
+                    ))
+                }
                 b"PX" => found.mode = entry.both32(4).ok(),
                 b"CL" => found.child = entry.both32(4).ok(),
                 b"NM" if entry.u8(4).is_ok_and(|flags| flags & 6 == 0) => {

@@ -70,12 +70,14 @@ impl Integrity {
     /// Free blocks of a partition, when they are stated.
     pub fn free(&self, partition: usize) -> Option<u32> {
         let within = partition < self.partitions();
-        self.field(80 + 4 * partition).filter(|&free| within && free != u32::MAX)
+        self.field(80 + 4 * partition)
+            .filter(|&free| within && free != u32::MAX)
     }
 
     fn size(&self, partition: usize) -> Option<u32> {
         let within = partition < self.partitions();
-        self.field(80 + 4 * (self.partitions() + partition)).filter(|_| within)
+        self.field(80 + 4 * (self.partitions() + partition))
+            .filter(|_| within)
     }
 
     /// Files and directories, UDF 2.2.6.4.
@@ -128,7 +130,9 @@ impl<S: BlockSource> Check<'_, S> {
             let position = u64::from(block) * volume.size;
             let place = Place::position(position);
             let size = usize::try_from(volume.size).unwrap_or(BLOCK);
-            let Some(bytes) = self.bytes(position, size, place) else { break };
+            let Some(bytes) = self.bytes(position, size, place) else {
+                break;
+            };
             // What was never written ends the sequence.
             if bytes.iter().all(|&byte| byte == 0) {
                 break;
@@ -143,7 +147,11 @@ impl<S: BlockSource> Check<'_, S> {
             let next = (fields.le32(32).unwrap_or(0), fields.le32(36).unwrap_or(0));
             last = Some(Integrity { position, bytes });
             let behind = u32::try_from(u64::from(length) - volume.size).unwrap_or(0);
-            extent = if next.0 > 0 { next } else { (behind, block.saturating_add(1)) };
+            extent = if next.0 > 0 {
+                next
+            } else {
+                (behind, block.saturating_add(1))
+            };
         }
         // A volume with a virtual partition has its state in the VAT (UDF 2.2.11).
         let needed = !is_virtual(&volume.logical);
@@ -166,7 +174,7 @@ impl<S: BlockSource> Check<'_, S> {
         let mut tree = Tree {
             udf,
             names,
-            claims: Claims::default(),
+            claims: Claims::new(self.blocks.end(), volume.size),
             met: BTreeMap::new(),
             waiting: Vec::new(),
             contents: Vec::new(),
@@ -178,10 +186,20 @@ impl<S: BlockSource> Check<'_, S> {
         };
         for range in &volume.taken {
             let length = range.end - range.start;
-            tree.claims.add(range.start, length, volume.size, Owner::Structure("the volume descriptors"));
+            tree.claims.add(
+                range.start,
+                length,
+                volume.size,
+                Owner::Structure("the volume descriptors"),
+            );
         }
         if let Some(integrity) = integrity {
-            tree.claims.add(integrity.position, volume.size, volume.size, Owner::Structure("the integrity descriptor"));
+            tree.claims.add(
+                integrity.position,
+                volume.size,
+                volume.size,
+                Owner::Structure("the integrity descriptor"),
+            );
         }
         let virtual_partition = is_virtual(&volume.logical);
         self.supports(&tree.udf, volume);
@@ -189,7 +207,7 @@ impl<S: BlockSource> Check<'_, S> {
             self.top_entry(&mut tree, root);
             while let Some(waiting) = tree.waiting.pop() {
                 self.udf_directory(&mut tree, &waiting)?;
-                if tree.names.len() >= self.options.entries {
+                if tree.names.len() >= self.most_entries() || tree.claims.is_full() {
                     self.find(Fault::TooManyEntries, Place::default(), "");
                     tree.incomplete = true;
                     break;
@@ -197,7 +215,9 @@ impl<S: BlockSource> Check<'_, S> {
             }
         }
         if !tree.incomplete {
-            let next = integrity.filter(|_| !virtual_partition).map_or(u64::MAX, Integrity::next_unique);
+            let next = integrity
+                .filter(|_| !virtual_partition)
+                .map_or(u64::MAX, Integrity::next_unique);
             self.cross_links(&tree, next);
         }
         if let Some(integrity) = integrity.filter(|_| !virtual_partition) {
@@ -218,12 +238,20 @@ impl<S: BlockSource> Check<'_, S> {
     fn file_set(&mut self, tree: &mut Tree, volume: &Volume) -> Option<LongExtent> {
         let logical = Fields(&volume.logical);
         let set = LongExtent::parse(logical.part(248, 16).ok()?).ok()?;
-        let position = tree.udf.position(&mut self.blocks, set.partition, set.block).ok()?;
+        let position = tree
+            .udf
+            .position(&mut self.blocks, set.partition, set.block)
+            .ok()?;
         let place = Place::position(position);
         let bytes = self.bytes(position, 512, place)?;
         self.tag(&bytes, set.block, &[id::FILE_SET], place)?;
         let length = u64::from(set.length & 0x3FFF_FFFF);
-        tree.claims.add(position, length, volume.size, Owner::Structure("the file set descriptor"));
+        tree.claims.add(
+            position,
+            length,
+            volume.size,
+            Owner::Structure("the file set descriptor"),
+        );
         let fields = Fields(&bytes);
         // The system stream directory of UDF 2.00 and later.
         if fields.le32(464).is_ok_and(|length| length > 0) {

@@ -41,11 +41,14 @@ impl<S: BlockSource> Check<'_, S> {
     /// Checks what leads to the logical volume. `None` when the disc has no UDF, or none that can be found.
     pub(super) fn udf_volume(&mut self) -> Option<Volume> {
         let session = self.options.session_start;
-        let sizes = SIZES.into_iter().filter(|&size| session == 0 || size == BLOCK as u64);
+        let sizes = SIZES
+            .into_iter()
+            .filter(|&size| session == 0 || size == BLOCK as u64);
         let mut found = (BLOCK as u64, Vec::new());
         for size in sizes {
-            found = (size, self.anchors(session, size));
-            if !found.1.is_empty() {
+            let anchors = self.anchors(session, size);
+            if !anchors.is_empty() {
+                found = (size, anchors);
                 break;
             }
         }
@@ -54,7 +57,11 @@ impl<S: BlockSource> Check<'_, S> {
         let announced = self.recognition(session, size.max(BLOCK as u64));
         let Some(first) = anchors.first() else {
             if announced.is_some() {
-                self.find(Fault::NotReadable, Place::block(session + 256), "there is no anchor");
+                self.find(
+                    Fault::NotReadable,
+                    Place::block(session + 256),
+                    "there is no anchor",
+                );
             }
             return None;
         };
@@ -68,10 +75,18 @@ impl<S: BlockSource> Check<'_, S> {
         for other in anchors.iter().filter(|anchor| anchor.extents != first.extents) {
             // That of another session leads to a sequence of its own.
             let (_, start) = other.extents[0];
-            let head = self.blocks.structure(u64::from(start).saturating_mul(size), 512).unwrap_or_default();
+            let head = self
+                .blocks
+                .structure(u64::from(start).saturating_mul(size), 512)
+                .unwrap_or_default();
             let sound = verify(Fields(&head), Some(start)).is_ok();
             let detail = format_args!("blocks {} and {}", first.place, other.place);
-            self.demand(sound, Fault::AnchorsDiffer, Place::position(other.place * size), detail);
+            self.demand(
+                sound,
+                Fault::AnchorsDiffer,
+                Place::position(other.place * size),
+                detail,
+            );
         }
         for anchor in &anchors {
             let start = anchor.place * size;
@@ -81,15 +96,27 @@ impl<S: BlockSource> Check<'_, S> {
         let main = self.sequence(&mut volume, main);
         let reserve_place = Place::position(u64::from(reserve.1) * size);
         let reserve = self.sequence(&mut volume, reserve);
-        let differing = main.iter().zip(&reserve).find(|(one, other)| body(one) != body(other));
+        let differing = main
+            .iter()
+            .zip(&reserve)
+            .find(|(one, other)| body(one) != body(other));
         let same = differing.is_none() && main.len() == reserve.len();
         let which = differing.map_or(0, |((kind, _), _)| *kind);
         let fault = match differing {
             Some((one, other)) if without_set(one) == without_set(other) => Fault::SetIdentifiersDiffer,
             _ => Fault::SequencesDiffer,
         };
-        self.demand(same, fault, reserve_place, format_args!("descriptor of kind {which}"));
-        let chosen = if main.iter().any(|(kind, _)| *kind == id::LOGICAL_VOLUME) { main } else { reserve };
+        self.demand(
+            same,
+            fault,
+            reserve_place,
+            format_args!("descriptor of kind {which}"),
+        );
+        let chosen = if main.iter().any(|(kind, _)| *kind == id::LOGICAL_VOLUME) {
+            main
+        } else {
+            reserve
+        };
         self.volume_descriptors(&mut volume, chosen, announced, place)?;
         Some(volume)
     }
@@ -100,7 +127,9 @@ impl<S: BlockSource> Check<'_, S> {
         let (mut begun, mut edition) = (false, None);
         for number in 0..RECOGNITION_MAX {
             let position = first + number * step;
-            let Ok(head) = self.blocks.structure(position, 7) else { break };
+            let Ok(head) = self.blocks.structure(position, 7) else {
+                break;
+            };
             let place = Place::position(position);
             match head.get(1..6).unwrap_or_default() {
                 b"CD001" | b"CDW02" | b"BOOT2" => {}
@@ -110,7 +139,12 @@ impl<S: BlockSource> Check<'_, S> {
                     edition = Some(*digit);
                 }
                 b"TEA01" => {
-                    self.demand(edition.is_some(), Fault::Recognition, place, "no NSR02 or NSR03 before TEA01");
+                    self.demand(
+                        edition.is_some(),
+                        Fault::Recognition,
+                        place,
+                        "no NSR02 or NSR03 before TEA01",
+                    );
                     return edition;
                 }
                 _ => {
@@ -180,7 +214,13 @@ impl<S: BlockSource> Check<'_, S> {
     }
 
     /// Verifies a descriptor's tag; returns its kind when it is one of those expected.
-    pub(super) fn tag(&mut self, bytes: &[u8], location: u32, kinds: &[u16], place: Place<'_>) -> Option<u16> {
+    pub(super) fn tag(
+        &mut self,
+        bytes: &[u8],
+        location: u32,
+        kinds: &[u16],
+        place: Place<'_>,
+    ) -> Option<u16> {
         let fields = Fields(bytes);
         let kind = match verify(fields, None) {
             Ok(kind) => kind,
@@ -189,15 +229,25 @@ impl<S: BlockSource> Check<'_, S> {
                 return None;
             }
         };
-        let said = fields.le32(12).unwrap_or(0);
-        self.demand(said == location, Fault::TagLocation, place, format_args!("{said} instead of {location}"));
-        let version = fields.le16(2).unwrap_or(0);
-        self.demand(matches!(version, 2 | 3), Fault::TagVersion, place, format_args!("version {version}"));
-        if kinds.contains(&kind) {
-            return Some(kind);
+        if !kinds.contains(&kind) {
+            self.find(Fault::TagKind, place, format_args!("kind {kind}"));
+            return None;
         }
-        self.find(Fault::TagKind, place, format_args!("kind {kind}"));
-        None
+        let said = fields.le32(12).unwrap_or(0);
+        self.demand(
+            said == location,
+            Fault::TagLocation,
+            place,
+            format_args!("{said} instead of {location}"),
+        );
+        let version = fields.le16(2).unwrap_or(0);
+        self.demand(
+            matches!(version, 2 | 3),
+            Fault::TagVersion,
+            place,
+            format_args!("version {version}"),
+        );
+        Some(kind)
     }
 
     fn volume_descriptors(
@@ -230,7 +280,12 @@ impl<S: BlockSource> Check<'_, S> {
         }
         let logical = Fields(&volume.logical);
         let stated = u64::from(logical.le32(212).unwrap_or(0));
-        self.demand(stated == volume.size, Fault::BadField, place, format_args!("logical block size {stated}"));
+        self.demand(
+            stated == volume.size,
+            Fault::BadField,
+            place,
+            format_args!("logical block size {stated}"),
+        );
         let domain = logical.bytes(217, 19).unwrap_or_default();
         let detail = format_args!("domain {}", domain.escape_ascii());
         self.demand(domain == b"*OSTA UDF Compliant", Fault::BadField, place, detail);
@@ -245,7 +300,11 @@ impl<S: BlockSource> Check<'_, S> {
         let (start, count) = (fields.le32(188).unwrap_or(0), fields.le32(192).unwrap_or(0));
         let end = (u64::from(start) + u64::from(count)) * volume.size;
         // An image may have up to three sectors of 512 bytes less than whole blocks of 2048.
-        let inside = end <= self.blocks.end().saturating_add(BLOCK as u64 - volume.size.min(BLOCK as u64));
+        let inside = end
+            <= self
+                .blocks
+                .end()
+                .saturating_add(BLOCK as u64 - volume.size.min(BLOCK as u64));
         // Discs that are not full state what there is room for: their last blocks are not recorded yet.
         let write_once = fields.le32(184) == Ok(2) || is_virtual(&volume.logical);
         let detail = format_args!("{count} blocks from block {start}");
@@ -257,7 +316,12 @@ impl<S: BlockSource> Check<'_, S> {
         };
         let same = edition.is_some() && (announced.is_none() || announced == edition);
         let shown = fields.bytes(25, 6).unwrap_or_default().escape_ascii();
-        self.demand(same, Fault::Recognition, place, format_args!("the partition holds {shown}"));
+        self.demand(
+            same,
+            Fault::Recognition,
+            place,
+            format_args!("the partition holds {shown}"),
+        );
         volume.partitions.push(bytes.to_vec());
     }
 }
@@ -277,7 +341,10 @@ const SEQUENCE_KINDS: [u16; 7] = [
 fn without_set(descriptor: &Descriptor) -> (&[u8], &[u8]) {
     let bytes = body(descriptor);
     match descriptor.0 {
-        id::PRIMARY_VOLUME => (bytes.get(..SET.start).unwrap_or_default(), bytes.get(SET.end..).unwrap_or_default()),
+        id::PRIMARY_VOLUME => (
+            bytes.get(..SET.start).unwrap_or_default(),
+            bytes.get(SET.end..).unwrap_or_default(),
+        ),
         _ => (bytes, &[]),
     }
 }
@@ -287,7 +354,9 @@ const SET: Range<usize> = 72 - TAG - 4..200 - TAG - 4;
 
 /// Whether a logical volume has a virtual partition.
 pub(super) fn is_virtual(logical: &[u8]) -> bool {
-    logical.windows(22).any(|bytes| bytes == b"*UDF Virtual Partition")
+    logical
+        .windows(22)
+        .any(|bytes| bytes == b"*UDF Virtual Partition")
 }
 
 /// Where a partition descriptor says its partition lies.

@@ -18,15 +18,17 @@ impl<S: BlockSource> Check<'_, S> {
         let mut names = Vec::new();
         let mut parents = 0;
         let mut at = 0;
-        while at < end && tree.names.len() < self.options.entries {
-            self.report.advance(1)?;
+        while at < end && tree.names.len() < self.most_entries() {
+            self.advance(1)?;
             let located = node.extents.locate(at).and_then(|extent| extent.position);
             let place_at = located.unwrap_or(waiting.icb) / BLOCK as u64;
             let mut bytes = [0; BLOCK];
             let count = node.extents.read(&mut self.blocks, at, &mut bytes);
             let fields = Fields(bytes.get(..*count.as_ref().unwrap_or(&0)).unwrap_or_default());
             let identifier = Identifier::parse(fields).ok();
-            let verified = identifier.as_ref().map(|identifier| verify(identifier.fields, None));
+            let verified = identifier
+                .as_ref()
+                .map(|identifier| verify(identifier.fields, None));
             let Some((identifier, Ok(id::FILE_IDENTIFIER))) = identifier.zip(verified) else {
                 tree.incomplete = true;
                 let path = || tree.names.path(waiting.entry);
@@ -34,7 +36,11 @@ impl<S: BlockSource> Check<'_, S> {
                 match (count, verified) {
                     (Err(error), _) => self.find(Fault::Unreadable, place, error),
                     (_, Some(Err(bad))) => self.find(Fault::IdentifierDamaged, place, bad_tag(bad)),
-                    _ => self.find(Fault::IdentifierDamaged, place, format_args!("at byte {at} of the directory")),
+                    _ => self.find(
+                        Fault::IdentifierDamaged,
+                        place,
+                        format_args!("at byte {at} of the directory"),
+                    ),
                 }
                 at = next_identifier(&mut self.blocks, &node, at);
                 continue;
@@ -46,7 +52,11 @@ impl<S: BlockSource> Check<'_, S> {
             } else if !identifier.is_deleted() {
                 if parents == 0 {
                     let path = || tree.names.path(waiting.entry);
-                    self.find(Fault::IdentifierParent, Place::block(place_at).of(&path), "it is not the first");
+                    self.find(
+                        Fault::IdentifierParent,
+                        Place::block(place_at).of(&path),
+                        "it is not the first",
+                    );
                     parents = 1;
                 }
                 self.identifier(tree, waiting, &identifier, place_at, &mut names);
@@ -55,25 +65,47 @@ impl<S: BlockSource> Check<'_, S> {
         }
         if parents != 1 {
             let path = || tree.names.path(waiting.entry);
-            self.find(Fault::IdentifierParent, Place::position(waiting.icb).of(&path), format_args!("{parents} of them"));
+            self.find(
+                Fault::IdentifierParent,
+                Place::position(waiting.icb).of(&path),
+                format_args!("{parents} of them"),
+            );
         }
         self.same_names(&mut names, &tree.names, Place::position(waiting.icb));
         Ok(())
     }
 
     /// ECMA-167 4/14.4.1: the tag says which block of the partition the identifier begins in.
-    fn identifier_location(&mut self, tree: &Tree, waiting: &Waiting, at: u64, identifier: &Identifier<'_>, block: u64) {
+    fn identifier_location(
+        &mut self,
+        tree: &Tree,
+        waiting: &Waiting,
+        at: u64,
+        identifier: &Identifier<'_>,
+        block: u64,
+    ) {
         let extent = waiting.places.iter().rev().find(|&&(offset, _)| offset <= at);
         if let Some(&(offset, first)) = extent {
             let expected = u64::from(first) + (at - offset) / tree.udf.size;
             let said = u64::from(identifier.fields.le32(12).unwrap_or(0));
             let path = || tree.names.path(waiting.entry);
             let detail = format_args!("a directory entry says {said} instead of {expected}");
-            self.demand(said == expected, Fault::TagLocation, Place::block(block).of(&path), detail);
+            self.demand(
+                said == expected,
+                Fault::TagLocation,
+                Place::block(block).of(&path),
+                detail,
+            );
         }
     }
 
-    fn parent_identifier(&mut self, tree: &mut Tree, waiting: &Waiting, identifier: &Identifier<'_>, block: u64) {
+    fn parent_identifier(
+        &mut self,
+        tree: &mut Tree,
+        waiting: &Waiting,
+        identifier: &Identifier<'_>,
+        block: u64,
+    ) {
         let icb = identifier.icb;
         let position = tree.udf.position(&mut self.blocks, icb.partition, icb.block);
         let same = position == Ok(waiting.parent);
@@ -82,7 +114,12 @@ impl<S: BlockSource> Check<'_, S> {
         }
         let path = || tree.names.path(waiting.entry);
         let detail = format_args!("block {} of partition {}", icb.block, icb.partition);
-        self.demand(same, Fault::IdentifierParent, Place::block(block).of(&path), detail);
+        self.demand(
+            same,
+            Fault::IdentifierParent,
+            Place::block(block).of(&path),
+            detail,
+        );
     }
 
     fn identifier(
@@ -103,7 +140,12 @@ impl<S: BlockSource> Check<'_, S> {
             let place = Place::block(block).of(&path);
             // UDF 2.1.1: 8 or 16 bits a character; 254 and 255 are those of deleted entries.
             let code = identifier.name.first().copied().unwrap_or(0);
-            self.demand(matches!(code, 8 | 16), Fault::BadField, place, format_args!("compression {code} of a name"));
+            self.demand(
+                matches!(code, 8 | 16),
+                Fault::BadField,
+                place,
+                format_args!("compression {code} of a name"),
+            );
         }
         let position = match tree.udf.position(&mut self.blocks, icb.partition, icb.block) {
             Ok(position) => position,
@@ -120,7 +162,12 @@ impl<S: BlockSource> Check<'_, S> {
         let found = match known {
             Some((directory, unique)) => {
                 let path = || tree.names.path(entry);
-                self.demand(!directory, Fault::DirectoryMetTwice, Place::block(block).of(&path), "");
+                self.demand(
+                    !directory,
+                    Fault::DirectoryMetTwice,
+                    Place::block(block).of(&path),
+                    "",
+                );
                 Some((directory, unique))
             }
             None => {

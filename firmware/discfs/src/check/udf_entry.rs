@@ -28,6 +28,7 @@ struct Body {
     /// Offsets with blocks of the partition.
     places: Vec<(u64, u32)>,
     bytes: u64,
+    allocated: u64,
     recorded_bytes: u64,
     recorded_blocks: u64,
 }
@@ -40,7 +41,12 @@ impl<S: BlockSource> Check<'_, S> {
         };
         let found = self.file_entry(tree, icb, position, TOP, position);
         let directory = found.is_some_and(|found| found.directory);
-        self.demand(directory, Fault::IdentifierKind, Place::position(position), "the top of the file set");
+        self.demand(
+            directory,
+            Fault::IdentifierKind,
+            Place::position(position),
+            "the top of the file set",
+        );
     }
 
     /// Checks the file entry at an address that was not met before, and takes note of it.
@@ -58,7 +64,8 @@ impl<S: BlockSource> Check<'_, S> {
         let place = Place::position(position).of(&path);
         let found = self.entry_fields(tree, icb, position, entry, parent, place);
         tree.names = names;
-        tree.claims.add(position, size, size, Owner::Structure("a file entry"));
+        tree.claims
+            .add(position, size, size, Owner::Structure("a file entry"));
         if found.is_none() {
             tree.incomplete = true;
         }
@@ -75,7 +82,12 @@ impl<S: BlockSource> Check<'_, S> {
         place: Place<'_>,
     ) -> Option<Found> {
         let bytes = self.bytes(position, tree.udf.size_of_block(), place)?;
-        let kind = self.tag(&bytes, icb.block, &[id::FILE_ENTRY, id::EXTENDED_FILE_ENTRY], place)?;
+        let kind = self.tag(
+            &bytes,
+            icb.block,
+            &[id::FILE_ENTRY, id::EXTENDED_FILE_ENTRY],
+            place,
+        )?;
         let layout = EntryLayout::of(kind)?;
         let fields = Fields(&bytes);
         let cut = |check: &mut Self, _: OutOfStructure| check.find(Fault::DescriptorCut, place, "file entry");
@@ -83,7 +95,14 @@ impl<S: BlockSource> Check<'_, S> {
             let attributes = fields.le32(layout.tail - 8)? as usize;
             let length = fields.le32(layout.tail - 4)? as usize;
             let allocation = fields.part(layout.tail.saturating_add(attributes), length)?;
-            Ok((fields.u8(27)?, fields.le16(34)?, fields.le16(48)?, fields.le64(56)?, fields.le64(layout.unique)?, allocation))
+            Ok((
+                fields.u8(27)?,
+                fields.le16(34)?,
+                fields.le16(48)?,
+                fields.le64(56)?,
+                fields.le64(layout.unique)?,
+                allocation,
+            ))
         })();
         let (file_type, flags, links, length, unique, allocation) = match read {
             Ok(read) => read,
@@ -99,14 +118,19 @@ impl<S: BlockSource> Check<'_, S> {
             self.find(Fault::StreamsNotChecked, place, "");
         }
         let directory = file_type == DIRECTORY;
-        let owner = if directory { Owner::Directory(entry) } else { Owner::File(entry) };
+        let owner = if directory {
+            Owner::Directory(entry)
+        } else {
+            Owner::File(entry)
+        };
         let body = if fields.le16(20) == Ok(4096) {
             // Each rewriting has a file entry of its own; the reader knows which one counts.
             tree.incomplete = true;
             let node = tree.udf.node(&mut self.blocks, icb).ok()?;
             if flags & 7 != 3 {
                 for extent in node.extents.iter() {
-                    tree.claims.add(extent.position.unwrap_or(0), extent.length, tree.udf.size, owner);
+                    tree.claims
+                        .add(extent.position.unwrap_or(0), extent.length, tree.udf.size, owner);
                 }
             }
             Body {
@@ -118,9 +142,13 @@ impl<S: BlockSource> Check<'_, S> {
             let same = length == allocation.len() as u64;
             let detail = format_args!("{length} bytes, {} embedded", allocation.len());
             self.demand(same, Fault::FileLength, place, detail);
-            let start = (bytes.len() - fields.from(layout.tail).map_or(0, Fields::len)) as u64;
+            let start = layout.tail as u64;
             let attributes = u64::from(fields.le32(layout.tail - 8).unwrap_or(0));
-            let extent = Extent::within(position + start + attributes, length.min(allocation.len() as u64), self.blocks.end());
+            let extent = Extent::within(
+                position + start + attributes,
+                length.min(allocation.len() as u64),
+                self.blocks.end(),
+            );
             Body {
                 extents: extent.map(Extents::one).unwrap_or_default(),
                 places: alloc::vec![(0, icb.block)],
@@ -133,7 +161,12 @@ impl<S: BlockSource> Check<'_, S> {
             let body = self.body(tree, allocation, flags & 7, icb.partition, length, owner, place)?;
             let counted = fields.le64(if extended { 72 } else { 64 }).unwrap_or(0);
             let detail = format_args!("it says {counted}, there are {}", body.recorded_blocks);
-            self.demand(counted == body.recorded_blocks, Fault::RecordedBlocks, place, detail);
+            self.demand(
+                counted == body.recorded_blocks,
+                Fault::RecordedBlocks,
+                place,
+                detail,
+            );
             body
         };
         tree.met.insert(
@@ -149,7 +182,12 @@ impl<S: BlockSource> Check<'_, S> {
         if directory {
             tree.directories += 1;
             let larger = length > self.blocks.end();
-            self.demand(!larger, Fault::DirectoryTooLarge, place, format_args!("{length} bytes"));
+            self.demand(
+                !larger,
+                Fault::DirectoryTooLarge,
+                place,
+                format_args!("{length} bytes"),
+            );
             if !larger {
                 tree.waiting.push(Waiting {
                     extents: body.extents,
@@ -183,7 +221,11 @@ impl<S: BlockSource> Check<'_, S> {
         place: Place<'_>,
     ) -> Option<Body> {
         let Some(width) = Allocation::width(form) else {
-            self.find(Fault::BadField, place, format_args!("allocation descriptors of form {form}"));
+            self.find(
+                Fault::BadField,
+                place,
+                format_args!("allocation descriptors of form {form}"),
+            );
             return None;
         };
         let size = tree.udf.size;
@@ -193,7 +235,9 @@ impl<S: BlockSource> Check<'_, S> {
         for _ in 0..ALLOCATION_BLOCKS_MAX {
             let mut next = None;
             for bytes in descriptors.chunks_exact(width) {
-                let Ok(allocation) = Allocation::parse(Fields(bytes)) else { break };
+                let Ok(allocation) = Allocation::parse(Fields(bytes)) else {
+                    break;
+                };
                 if allocation.bytes == 0 {
                     break;
                 }
@@ -204,13 +248,23 @@ impl<S: BlockSource> Check<'_, S> {
                 }
                 self.demand(!partial, Fault::ExtentNotWhole, place, "");
                 partial = !u64::from(allocation.bytes).is_multiple_of(size);
+                if tree.claims.is_full() || body.allocated > self.blocks.end() {
+                    self.find(Fault::FileLength, place, "its extents are larger than the disc");
+                    return None;
+                }
                 self.extent(tree, &mut body, allocation, on, owner, place);
             }
             let Some((on, block)) = next else { break };
             let position = tree.udf.position(&mut self.blocks, on, block).ok()?;
             let further = self.bytes(position, tree.udf.size_of_block(), place)?;
-            self.tag(&further, block, &[id::ALLOCATION_EXTENT], Place::position(position))?;
-            tree.claims.add(position, size, size, Owner::Structure("allocation descriptors"));
+            self.tag(
+                &further,
+                block,
+                &[id::ALLOCATION_EXTENT],
+                Place::position(position),
+            )?;
+            tree.claims
+                .add(position, size, size, Owner::Structure("allocation descriptors"));
             let length = Fields(&further).le32(20).unwrap_or(0) as usize;
             descriptors = further.into_iter().skip(TAG + 8).take(length).collect();
         }
@@ -238,6 +292,7 @@ impl<S: BlockSource> Check<'_, S> {
             return body.extents.push(Extent::hole(bytes));
         }
         let count = bytes.div_ceil(size);
+        body.allocated += bytes;
         let inside = match tree.udf.partitions.get(usize::from(on)) {
             Some(Partition::Physical(on) | Partition::Sparable { on, .. }) => {
                 u64::from(allocation.block) + count <= u64::from(on.blocks)
@@ -247,7 +302,10 @@ impl<S: BlockSource> Check<'_, S> {
         let detail = format_args!("{count} blocks from block {} of partition {on}", allocation.block);
         let mut run = Extents::default();
         let reached = match tree.udf.partitions.get(usize::from(on)) {
-            Some(partition) => tree.udf.push_run(&mut self.blocks, partition, allocation.block, bytes, &mut run).is_ok(),
+            Some(partition) => tree
+                .udf
+                .push_run(&mut self.blocks, partition, allocation.block, bytes, &mut run)
+                .is_ok(),
             None => false,
         };
         self.demand(inside && reached, Fault::PastPartition, place, detail);
@@ -255,7 +313,8 @@ impl<S: BlockSource> Check<'_, S> {
             tree.incomplete = true;
         }
         for extent in run.iter() {
-            tree.claims.add(extent.position.unwrap_or(0), extent.length, size, owner);
+            tree.claims
+                .add(extent.position.unwrap_or(0), extent.length, size, owner);
         }
         body.places.push((body.bytes, allocation.block));
         body.bytes += bytes;

@@ -46,7 +46,10 @@ impl<S: BlockSource> Check<'_, S> {
                     continue;
                 };
                 let start = (u64::from(on.start) + u64::from(extent.block)) * volume.size;
-                used.push((start, start + u64::from(extent.bytes).next_multiple_of(volume.size)));
+                used.push((
+                    start,
+                    start + u64::from(extent.bytes).next_multiple_of(volume.size),
+                ));
                 let found = if table {
                     self.space_table(on, volume.size, extent.block)
                 } else {
@@ -55,25 +58,45 @@ impl<S: BlockSource> Check<'_, S> {
                 let Some(found) = found else { return };
                 match &mut free {
                     None => free = Some(found),
-                    Some(free) => free.bits.iter_mut().zip(&found.bits).for_each(|(one, other)| *one |= other),
+                    Some(free) => free
+                        .bits
+                        .iter_mut()
+                        .zip(&found.bits)
+                        .for_each(|(one, other)| *one |= other),
                 }
             }
             let Some(free) = free else { continue };
             self.compare_space(tree, on, volume.size, &free, used);
-            let number = tree.udf.partitions.iter().position(|partition| partition.physical() == Some(on));
+            let number = tree
+                .udf
+                .partitions
+                .iter()
+                .position(|partition| partition.physical() == Some(on));
             if let Some(stated) = number.and_then(|number| integrity?.free(number)) {
                 let count = free.count();
                 let place = Place::position(integrity.map_or(0, |integrity| integrity.position));
-                self.demand(stated == count, Fault::IntegrityFree, place, format_args!("it says {stated}, the partition {count}"));
+                self.demand(
+                    stated == count,
+                    Fault::IntegrityFree,
+                    place,
+                    format_args!("it says {stated}, the partition {count}"),
+                );
             }
         }
+    }
+
+    /// Blocks of a partition that the disc has: a hostile one may claim any number.
+    fn blocks_within(&self, on: Physical, size: u64) -> u32 {
+        let blocks = (self.blocks.end() / size).saturating_sub(u64::from(on.start));
+        u32::try_from(blocks).unwrap_or(u32::MAX).min(on.blocks)
     }
 
     /// Space bitmap descriptor, ECMA-167 4/14.12.
     fn space_bitmap(&mut self, on: Physical, size: u64, extent: Allocation) -> Option<Free> {
         let position = (u64::from(on.start) + u64::from(extent.block)) * size;
         let place = Place::position(position);
-        let length = (extent.bytes as usize).min(BITMAP_HEAD + on.blocks.div_ceil(8) as usize);
+        let blocks = self.blocks_within(on, size);
+        let length = (extent.bytes as usize).min(BITMAP_HEAD + blocks.div_ceil(8) as usize);
         let bytes = self.bytes(position, length, place)?;
         self.tag(&bytes, extent.block, &[id::SPACE_BITMAP], place)?;
         let bits = Fields(&bytes).le32(16).unwrap_or(0);
@@ -81,7 +104,7 @@ impl<S: BlockSource> Check<'_, S> {
         self.demand(bits == on.blocks, Fault::SpaceDamaged, place, detail);
         Some(Free {
             bits: bytes.get(BITMAP_HEAD..)?.to_vec(),
-            blocks: bits.min(on.blocks),
+            blocks: bits.min(blocks),
             position,
         })
     }
@@ -96,15 +119,26 @@ impl<S: BlockSource> Check<'_, S> {
         let width = Allocation::width(fields.le16(34).unwrap_or(0) & 7)?;
         let length = fields.le32(36).unwrap_or(0) as usize;
         let Ok(table) = fields.part(SPACE_ENTRY_HEAD, length) else {
-            self.find(Fault::SpaceDamaged, place, format_args!("a table of {length} bytes"));
+            self.find(
+                Fault::SpaceDamaged,
+                place,
+                format_args!("a table of {length} bytes"),
+            );
             return None;
         };
-        let mut bits = alloc::vec![0; on.blocks.div_ceil(8) as usize];
+        let blocks = self.blocks_within(on, size);
+        let mut bits = alloc::vec![0; blocks.div_ceil(8) as usize];
         for bytes in table.0.chunks_exact(width) {
-            let Ok(extent) = Allocation::parse(Fields(bytes)) else { break };
+            let Ok(extent) = Allocation::parse(Fields(bytes)) else {
+                break;
+            };
             let end = u64::from(extent.block) + u64::from(extent.bytes).div_ceil(size);
-            if extent.kind == 3 || end > u64::from(on.blocks) {
-                self.find(Fault::SpaceDamaged, place, format_args!("an extent from block {}", extent.block));
+            if extent.kind == 3 || end > u64::from(blocks) {
+                self.find(
+                    Fault::SpaceDamaged,
+                    place,
+                    format_args!("an extent from block {}", extent.block),
+                );
                 return None;
             }
             for free in u64::from(extent.block)..end {
@@ -116,25 +150,40 @@ impl<S: BlockSource> Check<'_, S> {
         }
         Some(Free {
             bits,
-            blocks: on.blocks,
+            blocks,
             position,
         })
     }
 
-    fn compare_space(&mut self, tree: &mut Tree, on: Physical, size: u64, free: &Free, mut used: Vec<(u64, u64)>) {
+    fn compare_space(
+        &mut self,
+        tree: &mut Tree,
+        on: Physical,
+        size: u64,
+        free: &Free,
+        mut used: Vec<(u64, u64)>,
+    ) {
         used.extend(tree.claims.sorted().iter().map(|claim| (claim.start, claim.end)));
         for partition in &tree.udf.partitions {
             if let Partition::Metadata { file, mirror } = partition {
                 let extents = file.iter().chain(mirror.iter());
-                used.extend(extents.filter_map(|extent| Some((extent.position?, extent.position? + extent.length))));
+                used.extend(
+                    extents.filter_map(|extent| Some((extent.position?, extent.position? + extent.length))),
+                );
                 tree.incomplete = true; // the metadata files' own file entries and bitmap are not counted
             }
         }
         let start = u64::from(on.start) * size;
-        let mut taken = alloc::vec![0_u8; on.blocks.div_ceil(8) as usize];
+        let mut taken = alloc::vec![0_u8; free.blocks.div_ceil(8) as usize];
+        used.sort_unstable();
+        let mut passed = 0;
         for (first, end) in used {
-            let first = first.saturating_sub(start) / size;
-            let end = end.saturating_sub(start).div_ceil(size).min(u64::from(on.blocks));
+            let first = (first.saturating_sub(start) / size).max(passed);
+            let end = end
+                .saturating_sub(start)
+                .div_ceil(size)
+                .min(u64::from(free.blocks));
+            passed = passed.max(end);
             let mut wrong = None;
             for block in first..end {
                 let at = usize::try_from(block / 8).unwrap_or(0);
@@ -151,7 +200,11 @@ impl<S: BlockSource> Check<'_, S> {
                 self.find(Fault::UsedButFree, Place::position(start + block * size), detail);
             }
         }
-        let is_taken = |block: u32| taken.get(block as usize / 8).is_some_and(|byte| byte >> (block % 8) & 1 != 0);
+        let is_taken = |block: u32| {
+            taken
+                .get(block as usize / 8)
+                .is_some_and(|byte| byte >> (block % 8) & 1 != 0)
+        };
         let lost = (0..free.blocks).filter(|&block| !is_taken(block) && !free.is_free(block));
         let (mut count, mut first) = (0_u64, 0);
         for block in lost {

@@ -22,12 +22,17 @@ impl<S: BlockSource> Check<'_, S> {
     /// Files of one view that another lacks or has in another size; sizes are told once, by the first of the two.
     fn compare_views(&mut self, one: &Shown, other: &Shown) -> Result<(), DiscError> {
         self.report.view = Some(one.view);
-        let mut there: alloc::vec::Vec<(u64, u64)> = other.contents.iter().map(|&(at, size, _)| (at, size)).collect();
+        let mut there: alloc::vec::Vec<(u64, u64)> =
+            other.contents.iter().map(|&(at, size, _)| (at, size)).collect();
         there.sort_unstable();
         for &(position, size, entry) in &one.contents {
-            self.report.advance(1)?;
+            self.advance(1)?;
             let at = there.partition_point(|&(start, _)| start < position);
-            let mut same_start = there.iter().skip(at).take_while(|&&(start, _)| start == position).peekable();
+            let mut same_start = there
+                .iter()
+                .skip(at)
+                .take_while(|&&(start, _)| start == position)
+                .peekable();
             let path = || one.names.path(entry);
             let place = Place::block(position / BLOCK as u64).of(&path);
             match same_start.peek() {

@@ -98,7 +98,11 @@ impl<S: BlockSource> Blocks<S> {
     pub fn block(&mut self, block: u64, out: &mut [u8; BLOCK]) -> Result<(), DiscError> {
         let first = block - block % WINDOW;
         self.clock += 1;
-        let at = match self.windows.iter().position(|window| window.first == first) {
+        let holds = |window: &Window| {
+            let blocks = (window.bytes.len() / BLOCK) as u64;
+            (window.first..window.first.saturating_add(blocks)).contains(&block)
+        };
+        let at = match self.windows.iter().position(holds) {
             Some(at) => at,
             None => self.load(block, first)?,
         };
@@ -107,7 +111,10 @@ impl<S: BlockSource> Blocks<S> {
         };
         window.used = self.clock;
         let (blocks, _) = window.bytes.as_chunks::<BLOCK>();
-        let found = usize::try_from(block - first).ok().and_then(|at| blocks.get(at));
+        let found = block
+            .checked_sub(window.first)
+            .and_then(|at| usize::try_from(at).ok());
+        let found = found.and_then(|at| blocks.get(at));
         out.copy_from_slice(found.ok_or(malformed(block, OUTSIDE))?);
         Ok(())
     }

@@ -267,7 +267,10 @@ impl Iso {
             length if length <= count => Ok(Some((bytes, length))),
             _ => {
                 let position = directory.extents.position().unwrap_or(0) + offset;
-                Err(malformed(position / BLOCK as u64, "a directory record crosses blocks"))
+                Err(malformed(
+                    position / BLOCK as u64,
+                    "a directory record crosses blocks",
+                ))
             }
         }
     }

@@ -82,7 +82,9 @@ impl Udf {
             }
             let last = (blocks.end() / size).saturating_sub(1);
             for place in anchor_places(session, last) {
-                let anchor = blocks.structure(place.saturating_mul(size), 512).unwrap_or_default();
+                let anchor = blocks
+                    .structure(place.saturating_mul(size), 512)
+                    .unwrap_or_default();
                 if descriptor(&anchor, place) != Some(id::ANCHOR) {
                     continue;
                 }
@@ -167,7 +169,9 @@ impl Udf {
             let (map, number) = Map::parse(map)
                 .map_err(broken)?
                 .ok_or(DiscError::Unsupported("an unknown UDF partition map"))?;
-            let found = partitions.iter().find(|(_, partition)| partition.number == number);
+            let found = partitions
+                .iter()
+                .find(|(_, partition)| partition.number == number);
             let &(_, on) = found.ok_or(malformed(place, "a UDF partition is missing"))?;
             self.add_partition(blocks, map, on)?;
             at += length;

@@ -72,7 +72,11 @@ impl Allocation {
         Ok(Self {
             kind: length >> 30,
             bytes: length & 0x3FFF_FFFF,
-            partition: if fields.len() >= 16 { Some(fields.le16(8)?) } else { None },
+            partition: if fields.len() >= 16 {
+                Some(fields.le16(8)?)
+            } else {
+                None
+            },
             block: fields.le32(4)?,
         })
     }
@@ -98,7 +102,10 @@ impl Udf {
         partition: &Partition,
         block: u32,
     ) -> Result<Node, DiscError> {
-        let place = self.locate_in(blocks, partition, block)?.position.unwrap_or(u64::MAX);
+        let place = self
+            .locate_in(blocks, partition, block)?
+            .position
+            .unwrap_or(u64::MAX);
         let (mut newest, strategy) = self.entry_at(blocks, partition, block)?;
         let (mut partition, mut block, mut strategy) = (partition, block, strategy);
         for _ in 0..REWRITES_MAX {
@@ -144,12 +151,15 @@ impl Udf {
         partition: &Partition,
         block: u32,
     ) -> Result<(Node, u16), DiscError> {
-        let position = self.locate_in(blocks, partition, block)?.position.unwrap_or(u64::MAX);
+        let position = self
+            .locate_in(blocks, partition, block)?
+            .position
+            .unwrap_or(u64::MAX);
         let bytes = blocks.structure(position, self.size_of_block())?;
         let (fields, at) = (Fields(&bytes), position / BLOCK as u64);
         let tag = verify(fields, Some(block)).map_err(|_| malformed(at, "a UDF file entry is damaged"))?;
-        let layout = EntryLayout::of(tag)
-            .ok_or(malformed(at, "there is no UDF file entry where one should be"))?;
+        let layout =
+            EntryLayout::of(tag).ok_or(malformed(at, "there is no UDF file entry where one should be"))?;
         let strategy = fields.le16(20).unwrap_or(0);
         if !matches!(strategy, 4 | 4096) {
             return Err(DiscError::Unsupported("a UDF ICB strategy other than 4 and 4096"));
@@ -223,8 +233,8 @@ impl Udf {
         length: u64,
         place: u64,
     ) -> Result<Extents, DiscError> {
-        let width = Allocation::width(form)
-            .ok_or(DiscError::Unsupported("extended UDF allocation descriptors"))?;
+        let width =
+            Allocation::width(form).ok_or(DiscError::Unsupported("extended UDF allocation descriptors"))?;
         let mut extents = Extents::default();
         let mut left = length;
         let mut recorded = 0;
@@ -247,7 +257,10 @@ impl Udf {
                 if descriptor.kind == 0 {
                     recorded += bytes;
                     if recorded > blocks.end() {
-                        return Err(malformed(place, "a file has more bytes recorded than the disc has"));
+                        return Err(malformed(
+                            place,
+                            "a file has more bytes recorded than the disc has",
+                        ));
                     }
                     self.push_run(blocks, partition, descriptor.block, bytes, &mut extents)?;
                 } else {
@@ -307,7 +320,10 @@ impl Udf {
         block: u32,
     ) -> Result<Vec<u8>, DiscError> {
         const HEAD: usize = TAG + 8;
-        let position = self.locate_in(blocks, partition, block)?.position.unwrap_or(u64::MAX);
+        let position = self
+            .locate_in(blocks, partition, block)?
+            .position
+            .unwrap_or(u64::MAX);
         let mut bytes = blocks.structure(position, self.size_of_block())?;
         if verify(Fields(&bytes), Some(block)) != Ok(id::ALLOCATION_EXTENT) {
             return Err(malformed(

@@ -24,7 +24,11 @@ pub(crate) enum Partition {
     /// UDF 2.2.8: every block is found by the virtual allocation table.
     Virtual { on: Physical, table: Vat },
     /// UDF 2.2.9: packets that went bad are elsewhere.
-    Sparable { on: Physical, packet: u32, spared: Vec<(u32, u32)> },
+    Sparable {
+        on: Physical,
+        packet: u32,
+        spared: Vec<(u32, u32)>,
+    },
     /// UDF 2.2.10: the bytes of a file.
     Metadata { file: Extents, mirror: Extents },
 }
@@ -55,8 +59,18 @@ pub(crate) struct Vat {
 pub(crate) enum Map {
     Physical,
     Virtual,
-    Sparable { packet: u32, tables: u8, table_bytes: u32, places: [u32; 4] },
-    Metadata { file: u32, mirror: u32, bitmap: u32, duplicated: bool },
+    Sparable {
+        packet: u32,
+        tables: u8,
+        table_bytes: u32,
+        places: [u32; 4],
+    },
+    Metadata {
+        file: u32,
+        mirror: u32,
+        bitmap: u32,
+        duplicated: bool,
+    },
 }
 
 impl Map {
@@ -87,7 +101,10 @@ impl Map {
 
 /// ECMA-167 1/7.4.3: the 23 characters of an entity identifier are filled up with zeros.
 pub(crate) fn trimmed(identifier: &[u8]) -> &[u8] {
-    let end = identifier.iter().rposition(|&byte| byte != 0).map_or(0, |at| at + 1);
+    let end = identifier
+        .iter()
+        .rposition(|&byte| byte != 0)
+        .map_or(0, |at| at + 1);
     identifier.get(..end).unwrap_or_default()
 }
 
@@ -128,7 +145,9 @@ impl Udf {
                 places,
             } => {
                 let places = places.get(..usize::from(tables)).unwrap_or(&places);
-                let tables = places.iter().filter_map(|&place| self.sparing_table(blocks, place, table_bytes));
+                let tables = places
+                    .iter()
+                    .filter_map(|&place| self.sparing_table(blocks, place, table_bytes));
                 // UDF 2.2.11: the table with the highest sequence number counts.
                 let newest = tables.max_by_key(|&(sequence, _)| sequence);
                 let missing = malformed(u64::from(on.start), "no UDF sparing table can be read");
@@ -309,7 +328,10 @@ impl Udf {
         };
         match found.position {
             Some(_) => Ok(found),
-            None => Err(malformed(u64::from(block), "a UDF address leads to nothing recorded")),
+            None => Err(malformed(
+                u64::from(block),
+                "a UDF address leads to nothing recorded",
+            )),
         }
     }
 }

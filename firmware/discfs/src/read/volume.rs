@@ -1,10 +1,10 @@
 //! A disc opened in one of its views.
 
-use super::{DiscError, malformed};
 use super::blocks::{BlockSource, Blocks};
 use super::iso::{Hierarchy, Iso};
 use super::node::{Node, NodeKind};
 use super::udf::Udf;
+use super::{DiscError, malformed};
 use crate::Time;
 use alloc::vec::Vec;
 use displaydoc::Display;

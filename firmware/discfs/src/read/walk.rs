@@ -103,7 +103,10 @@ impl<S: BlockSource> Volume<S> {
                 return Ok(());
             }
             if node.kind != NodeKind::Directory
-                || !node.extents.position().is_none_or(|position| entered.insert(position))
+                || !node
+                    .extents
+                    .position()
+                    .is_none_or(|position| entered.insert(position))
             {
                 continue;
             }

@@ -1,51 +1,21 @@
 //! Discs in memory, what a check finds on them, and images of UDF in shapes that no program here writes.
 #![allow(dead_code, reason = "each test uses a part")]
 
+pub mod damage;
+pub mod foreign;
+#[path = "../hostile_support/mod.rs"]
+pub mod hostile_support;
 pub mod shapes;
 
+pub use hostile_support::{BLOCK, InMemory, le16, le32, put16, put32, seal};
+
 use super::common::{Memory, Sample, produce};
-use discfs::{BlockSource, ByteStream, CheckOptions, CheckSummary, DiscError, Fault, Finding, Inspector, Options};
-use discfs::{SourceError, Verdict, Verifier};
+use discfs::{
+    BlockSource, ByteStream, CheckOptions, CheckSummary, DiscError, Fault, Finding, Inspector, Options,
+};
+use discfs::{Verdict, Verifier};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
-
-pub const BLOCK: usize = 2048;
-
-/// A disc in memory, with blocks that cannot be read.
-#[derive(Clone, Default)]
-pub struct InMemory {
-    pub bytes: Vec<u8>,
-    pub bad: Vec<u64>,
-    /// Blocks read so far.
-    pub reads: u64,
-}
-
-impl InMemory {
-    pub fn new(bytes: impl Into<Vec<u8>>) -> Self {
-        Self {
-            bytes: bytes.into(),
-            ..Self::default()
-        }
-    }
-}
-
-impl BlockSource for InMemory {
-    fn blocks(&self) -> u64 {
-        (self.bytes.len() / BLOCK) as u64
-    }
-
-    fn read(&mut self, block: u64, buf: &mut [u8]) -> Result<(), SourceError> {
-        let count = (buf.len() / BLOCK) as u64;
-        self.reads += count;
-        if self.bad.iter().any(|&bad| (block..block + count).contains(&bad)) {
-            return Err(SourceError("a scratch".into()));
-        }
-        let start = usize::try_from(block).unwrap() * BLOCK;
-        let bytes = self.bytes.get(start..start + buf.len());
-        buf.copy_from_slice(bytes.expect("never asked for blocks past the end"));
-        Ok(())
-    }
-}
 
 /// Collects findings.
 #[derive(Default)]
@@ -84,7 +54,11 @@ impl Verifier for Sha {
 
     fn signature(&mut self, signed: &mut ByteStream<'_>, signature: &[u8]) -> Result<Verdict, DiscError> {
         let digest = self.sha256(signed)?;
-        Ok(if signature == digest { Verdict::Good } else { Verdict::Bad })
+        Ok(if signature == digest {
+            Verdict::Good
+        } else {
+            Verdict::Bad
+        })
     }
 }
 
@@ -111,35 +85,6 @@ pub fn image(sample: &Sample, options: &Options) -> Vec<u8> {
 
 pub fn at(block: usize) -> std::ops::Range<usize> {
     block * BLOCK..(block + 1) * BLOCK
-}
-
-pub fn le16(bytes: &[u8], at: usize) -> u16 {
-    u16::from_le_bytes(bytes[at..at + 2].try_into().unwrap())
-}
-
-pub fn le32(bytes: &[u8], at: usize) -> u32 {
-    u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap())
-}
-
-pub fn put16(bytes: &mut [u8], at: usize, value: u16) {
-    bytes[at..at + 2].copy_from_slice(&value.to_le_bytes());
-}
-
-pub fn put32(bytes: &mut [u8], at: usize, value: u32) {
-    bytes[at..at + 4].copy_from_slice(&value.to_le_bytes());
-}
-
-/// Makes the tag of a UDF descriptor true again: CRC over the length it states, then the checksum.
-pub fn seal(descriptor: &mut [u8]) {
-    let length = usize::from(le16(descriptor, 10));
-    let crc = descriptor[16..16 + length].iter().fold(0_u16, |crc, &byte| {
-        (0..8).fold(crc ^ (u16::from(byte) << 8), |crc, _| {
-            (crc << 1) ^ if crc & 0x8000 == 0 { 0 } else { 0x1021 }
-        })
-    });
-    put16(descriptor, 8, crc);
-    descriptor[4] = 0;
-    descriptor[4] = descriptor[..16].iter().fold(0, |sum, byte| sum.wrapping_add(*byte));
 }
 
 /// Positions of UDF descriptors of a kind at the start of blocks.

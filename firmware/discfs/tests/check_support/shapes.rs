@@ -59,13 +59,43 @@ fn identifiers_lead_to(image: &mut [u8], partition: u16) {
     }
 }
 
+/// Lets the partition, and the integrity descriptor with an entry for each partition map, reach to the end of the image.
+fn grown(mut image: Vec<u8>, sizes: &[usize]) -> Vec<u8> {
+    let blocks = u32::try_from(image.len() / BLOCK - PARTITION).unwrap();
+    for place in descriptors(&image, 5) {
+        put32(&mut image, place + 192, blocks);
+        seal(&mut image[place..place + BLOCK]);
+    }
+    let place = descriptors(&image, 9)[0];
+    let integrity = &mut image[place..place + BLOCK];
+    let implementation = integrity[88..134].to_vec();
+    put32(integrity, 72, u32::try_from(sizes.len()).unwrap());
+    for (number, &size) in sizes.iter().enumerate() {
+        put32(integrity, 80 + 4 * number, 0);
+        put32(
+            integrity,
+            80 + 4 * (sizes.len() + number),
+            u32::try_from(size).unwrap(),
+        );
+    }
+    let behind = 80 + 8 * sizes.len();
+    integrity[behind..behind + 46].copy_from_slice(&implementation);
+    put16(integrity, 10, u16::try_from(behind + 46 - 16).unwrap());
+    seal(integrity);
+    image
+}
+
 /// A file entry whose bytes are in some extents of its own partition: length and first block.
 fn file_entry(location: usize, file_type: u8, size: usize, extents: &[(usize, usize)]) -> Vec<u8> {
     let mut entry = vec![0; BLOCK];
     put16(&mut entry, 0, 261);
     put16(&mut entry, 2, 3);
     put16(&mut entry, 6, 1);
-    put16(&mut entry, 10, u16::try_from(FILE_ENTRY + 8 * extents.len() - 16).unwrap());
+    put16(
+        &mut entry,
+        10,
+        u16::try_from(FILE_ENTRY + 8 * extents.len() - 16).unwrap(),
+    );
     put32(&mut entry, 12, u32::try_from(location).unwrap());
     put16(&mut entry, 20, 4);
     put16(&mut entry, 24, 1);
@@ -75,8 +105,16 @@ fn file_entry(location: usize, file_type: u8, size: usize, extents: &[(usize, us
     put32(&mut entry, 64, u32::try_from(size.div_ceil(BLOCK)).unwrap());
     put32(&mut entry, 172, u32::try_from(8 * extents.len()).unwrap());
     for (number, &(length, block)) in extents.iter().enumerate() {
-        put32(&mut entry, FILE_ENTRY + 8 * number, u32::try_from(length).unwrap());
-        put32(&mut entry, FILE_ENTRY + 8 * number + 4, u32::try_from(block).unwrap());
+        put32(
+            &mut entry,
+            FILE_ENTRY + 8 * number,
+            u32::try_from(length).unwrap(),
+        );
+        put32(
+            &mut entry,
+            FILE_ENTRY + 8 * number + 4,
+            u32::try_from(block).unwrap(),
+        );
     }
     seal(&mut entry);
     entry
@@ -91,10 +129,21 @@ fn without_last_anchor(image: &[u8]) -> Vec<u8> {
 /// or of 2.00 and later) sorts them out.
 pub fn with_vat(plain: &[u8], later: bool) -> Vec<u8> {
     let mut image = without_last_anchor(plain);
-    remap(&mut image, &[physical_map(), named_map(b"*UDF Virtual Partition")], 1);
+    remap(
+        &mut image,
+        &[physical_map(), named_map(b"*UDF Virtual Partition")],
+        1,
+    );
     identifiers_lead_to(&mut image, 1);
-    let entries: Vec<usize> = descriptors(&image, 261).iter().map(|place| place / BLOCK).collect();
-    let moved: Vec<Vec<u8>> = entries.iter().rev().map(|&block| image[at(block)].to_vec()).collect();
+    let entries: Vec<usize> = descriptors(&image, 261)
+        .iter()
+        .map(|place| place / BLOCK)
+        .collect();
+    let moved: Vec<Vec<u8>> = entries
+        .iter()
+        .rev()
+        .map(|&block| image[at(block)].to_vec())
+        .collect();
     for (&block, bytes) in entries.iter().zip(&moved) {
         image[at(block)].copy_from_slice(bytes);
     }
@@ -123,7 +172,8 @@ pub fn with_vat(plain: &[u8], later: bool) -> Vec<u8> {
     let icb = image.len() / BLOCK - PARTITION;
     let file_type = if later { 248 } else { 0 };
     image.extend(file_entry(icb, file_type, size, &[(size, start)]));
-    image
+    let blocks = image.len() / BLOCK - PARTITION;
+    grown(image, &[blocks, u32::MAX as usize])
 }
 
 /// Blocks of a packet.
@@ -145,7 +195,10 @@ pub fn with_spared_packet(plain: &[u8]) -> Vec<u8> {
     let spare = image.len() / BLOCK;
     let packet = PARTITION * BLOCK..(PARTITION + PACKET) * BLOCK;
     image.extend_from_within(packet.clone());
-    image[packet].fill(0xEE);
+    image[packet].chunks_exact_mut(BLOCK).for_each(|block| {
+        block.fill(0);
+        block[..16].fill(0xEE);
+    });
     for table in TABLES {
         let place = &mut image[at(table)];
         put16(place, 2, 3);
@@ -161,7 +214,8 @@ pub fn with_spared_packet(plain: &[u8]) -> Vec<u8> {
         put32(place, 68, u32::try_from(spare + PACKET).unwrap());
         seal(place);
     }
-    image
+    let blocks = image.len() / BLOCK - PARTITION;
+    grown(image, &[blocks])
 }
 
 /// An image with a metadata partition (UDF 2.2.10), of two extents that are far apart, and a mirror elsewhere.
@@ -206,7 +260,12 @@ pub fn with_metadata_partition(plain: &[u8]) -> Vec<u8> {
     let first = image.len() / BLOCK - PARTITION;
     let second_half = first + 2;
     let mirror = second_half + blocks - half;
-    for (place, value) in [(40, first), (44, first + 1), (48, u32::MAX as usize), (52, PACKET)] {
+    for (place, value) in [
+        (40, first),
+        (44, first + 1),
+        (48, u32::MAX as usize),
+        (52, PACKET),
+    ] {
         put32(&mut map, place, u32::try_from(value).unwrap());
     }
     put16(&mut map, 56, 1);
@@ -218,7 +277,13 @@ pub fn with_metadata_partition(plain: &[u8]) -> Vec<u8> {
     image.extend(file_entry(first + 1, 251, size, &[(size, mirror)]));
     let whole = image[PARTITION * BLOCK..end * BLOCK].to_vec();
     image.extend(&whole[half * BLOCK..]);
-    image[(PARTITION + half) * BLOCK..end * BLOCK].fill(0xEE);
+    image[(PARTITION + half) * BLOCK..end * BLOCK]
+        .chunks_exact_mut(BLOCK)
+        .for_each(|block| {
+            block.fill(0);
+            block[..16].fill(0xEE);
+        });
     image.extend(&whole);
-    image
+    let data = image.len() / BLOCK - PARTITION;
+    grown(image, &[data, blocks])
 }
