@@ -19,7 +19,7 @@ use crate::data::Data;
 use crate::drives::Drives;
 use crate::errors::{self, Refusal};
 use crate::hold::Hold;
-use crate::jobs::{Group, Job, Jobs};
+use crate::jobs::{Group, Job, Jobs, Unended, record_ends};
 use crate::sync::Locked;
 
 /// How long an interrupted burn waits for its drive after a start.
@@ -37,6 +37,8 @@ pub(crate) struct Shared {
     pub drives: Drives,
     pub jobs: Jobs,
     pub access: Access,
+    /// Ends of jobs that are not in the catalog yet.
+    pub unended: Locked<Vec<Unended>>,
     /// Whose sessions are whose, of those that proved a key.
     callers: Locked<BTreeMap<u64, [u8; 32]>>,
     build_floor: i64,
@@ -59,6 +61,7 @@ impl Shared {
             drives: Drives::default(),
             jobs: Jobs::default(),
             access: Access::default(),
+            unended: Locked::default(),
             callers: Locked::default(),
             build_floor,
             data: Locked::new(Err("the box is still looking for it".into())),
@@ -272,6 +275,7 @@ impl Shared {
         if let Ok(data) = self.data() {
             let _ = guarded(|| data.catalog.tree(0));
         }
+        record_ends(self);
     }
 
     pub(crate) fn shutdown(&self) {
@@ -284,6 +288,7 @@ impl Shared {
             self.sessions
                 .wait_while(FAREWELL, |sessions| !sessions.is_empty()),
         );
+        record_ends(self);
         *self.data.lock() = Err("the box is stopping".into());
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use wire::{Failure, JobSummary, Outcome, Phase};
 
 use super::Job;
-use crate::catalog::{Ending, EventRecord, Order, Severity, TreeState};
+use crate::catalog::{Ending, EventRecord, LogRecord, Order, Severity, TreeState};
 use crate::clock;
 use crate::data::Data;
 use crate::errors;
@@ -148,9 +148,16 @@ fn end(shared: &Shared, job: &Arc<Job>, outcome: Outcome, mut summary: JobSummar
         let event = event(job.number, outcome, failure.as_ref());
         if let Err(error) = data.catalog.end_job(job.number, &ending, &job.log(), &event) {
             eprintln!(
-                "jobs: error: the end of job {} is not in the catalog: {error}",
+                "jobs: error: the end of job {} is not in the catalog yet: {error}",
                 job.number
             );
+            let log = job.log();
+            shared.unended.lock().push(Unended {
+                job: job.number,
+                ending,
+                log,
+                event,
+            });
         }
         let proved = matches!(outcome, Outcome::Archived | Outcome::Burned);
         let writes = matches!(job.record.order, Order::Record(_));
@@ -166,6 +173,30 @@ fn end(shared: &Shared, job: &Arc<Job>, outcome: Outcome, mut summary: JobSummar
     }
     shared.jobs.remove(job.number); // whoever looks now finds its end in the catalog
     job.announce(outcome, summary, failure);
+}
+
+/// The end of a job that was told but found no room in the catalog: without it the next start would take the job up.
+pub(crate) struct Unended {
+    job: u64,
+    ending: Ending,
+    log: LogRecord,
+    event: EventRecord,
+}
+
+/// Tries again to record ends that found no room.
+pub(crate) fn record_ends(shared: &Shared) {
+    let waiting = std::mem::take(&mut *shared.unended.lock());
+    if waiting.is_empty() {
+        return;
+    }
+    let data = shared.data();
+    let recorded = |end: &Unended| {
+        let data = data.as_ref().ok()?;
+        let ended = data.catalog.end_job(end.job, &end.ending, &end.log, &end.event);
+        ended.ok()
+    };
+    let still = waiting.into_iter().filter(|end| recorded(end).is_none());
+    shared.unended.lock().extend(still);
 }
 
 /// Ends a job whose work panicked, or that no drive takes.

@@ -31,7 +31,7 @@ use crate::shared::Shared;
 use crate::sync::Locked;
 
 use ending::conclude;
-pub(crate) use ending::{Group, abandon, cancel_waiting};
+pub(crate) use ending::{Group, Unended, abandon, cancel_waiting, record_ends};
 
 /// Time between two progress reports.
 const REPORT: Duration = Duration::from_millis(250);

@@ -85,7 +85,7 @@ impl Peer {
         self.networks.push((network.clone(), address.to_owned()));
     }
 
-    /// Takes a further program along, with the libraries it names, under the path it has here.
+    /// Takes a further program along, with the libraries it names, as `/usr/local/bin/NAME`.
     pub fn program(&mut self, program: &Path) {
         self.programs.push(program.to_owned());
     }

@@ -56,7 +56,13 @@ pub fn archive(further: &[PathBuf]) -> Result<Vec<u8>> {
         let path = program.canonicalize();
         let path = path.with_context(|| format!("there is no program {}", program.display()))?;
         files.extend(libraries(&path)?);
-        files.insert(path);
+    }
+    for program in further {
+        // Not under the path it has here, where something may be mounted over it.
+        let name = program.file_name().context("a program has a name")?;
+        let path = format!("usr/local/bin/{}", name.display());
+        parents(&mut archive, &mut made, &path)?;
+        archive.file(&path, 0o755, &fs::read(program)?)?;
     }
     for file in files {
         let path = file.to_str().context("a library's path is not UTF-8")?;
