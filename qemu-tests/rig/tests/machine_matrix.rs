@@ -6,7 +6,7 @@ mod common;
 use std::fs;
 
 use anyhow::{Context, Result, ensure};
-use burner::Profile;
+use common::kinds::{KINDS, Kind};
 use images::data_disk;
 use rig::peer::{Layout, Peer};
 use rig::tree::{self, Listing, Node};
@@ -16,43 +16,9 @@ use rig::{
 };
 use serde_json::Value;
 
-/// A kind of disc, the blocks of a small one, and what can be done with it.
-struct Row {
-    profile: &'static Profile,
-    blocks: u32,
-    appends: bool,
-    finalises: bool,
-}
-
-const fn row(profile: &'static Profile, blocks: u32, appends: bool, finalises: bool) -> Row {
-    Row {
-        profile,
-        blocks,
-        appends,
-        finalises,
-    }
-}
-
-static DISCS: [Row; 14] = [
-    row(&burner::CD_R, 40_000, true, true),
-    row(&burner::CD_RW, 40_000, true, true),
-    row(&burner::DVD_R, 60_000, true, true),
-    row(&burner::DVD_RW, 60_000, true, true),
-    row(&burner::DVD_RW_RESTRICTED, 16_000, true, false),
-    row(&burner::DVD_R_DL, 16_000, false, true),
-    row(&burner::DVD_PLUS_R, 16_000, true, true),
-    row(&burner::DVD_PLUS_R_DL, 16_000, true, true),
-    row(&burner::DVD_PLUS_RW, 16_000, true, false),
-    row(&burner::DVD_RAM, 16_000, true, false),
-    row(&burner::BD_R, 16_000, true, true),
-    row(&burner::BD_R_DL, 16_000, true, true),
-    row(&burner::BD_RE, 16_000, true, false),
-    row(&burner::BD_RE_DL, 16_000, true, false),
-];
-
 /// What one disc should show after all its burns.
 struct Burned<'a> {
-    row: &'a Row,
+    row: &'a Kind,
     burner: Burner,
     files: Listing,
 }
@@ -66,7 +32,7 @@ struct Bench<'a> {
 }
 
 impl<'a> Bench<'a> {
-    fn boot(scratch: &'a Scratch, rows: &'a [Row], adapter: Adapter) -> Result<Self> {
+    fn boot(scratch: &'a Scratch, rows: &'a [Kind], adapter: Adapter) -> Result<Self> {
         let artifacts = Artifacts::from_environment()?;
         let mut discs = Vec::new();
         for (number, row) in rows.iter().enumerate() {
@@ -203,7 +169,7 @@ fn files(listing: &Listing) -> Listing {
 }
 
 /// All cells of these discs behind that adapter.
-fn matrix(rows: &[Row], adapter: Adapter) -> Result<()> {
+fn matrix(rows: &[Kind], adapter: Adapter) -> Result<()> {
     let first = rows
         .first()
         .context("no discs")?
@@ -222,16 +188,13 @@ fn matrix(rows: &[Row], adapter: Adapter) -> Result<()> {
 }
 
 fn some(from: usize, to: usize, adapter: Adapter) -> Result<()> {
-    matrix(DISCS.get(from..to).context("no such rows")?, adapter)
+    matrix(KINDS.get(from..to).context("no such rows")?, adapter)
 }
 
 #[test]
 fn a_cd_a_dvd_and_a_blu_ray_pass_every_cell() -> Result<()> {
-    let pick = |at: usize| {
-        let row = &DISCS[at];
-        self::row(row.profile, row.blocks, row.appends, row.finalises)
-    };
-    matrix(&[pick(1), pick(8), pick(10)], Adapter::VirtioScsi)
+    let pick = |at: usize| KINDS.get(at).copied().context("no such row");
+    matrix(&[pick(1)?, pick(8)?, pick(10)?], Adapter::VirtioScsi)
 }
 
 macro_rules! full {

@@ -8,45 +8,11 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use burner::Profile;
 use client::SourceTree;
+use common::kinds::{KINDS, Kind};
 use common::place::archived;
 use rig::{Burner, Native, Scratch, foreign, patience, tree, until};
 use wire::{CopyDisc, FailureCode, JobEnded, Outcome, Place, PlaceKind, Record, RecordMode};
-
-/// A kind of disc, blocks that three sessions and the gaps between them need, and what it can be.
-struct Row {
-    profile: &'static Profile,
-    capacity: u32,
-    appends: bool,
-    finalises: bool,
-}
-
-const fn row(profile: &'static Profile, capacity: u32, appends: bool, finalises: bool) -> Row {
-    Row {
-        profile,
-        capacity,
-        appends,
-        finalises,
-    }
-}
-
-static DISCS: &[Row] = &[
-    row(&burner::CD_R, 40_000, true, true),
-    row(&burner::CD_RW, 40_000, true, true),
-    row(&burner::DVD_R, 60_000, true, true),
-    row(&burner::DVD_RW, 60_000, true, true),
-    row(&burner::DVD_RW_RESTRICTED, 16_000, true, false),
-    row(&burner::DVD_R_DL, 16_000, false, true),
-    row(&burner::DVD_PLUS_R, 16_000, true, true),
-    row(&burner::DVD_PLUS_R_DL, 16_000, true, true),
-    row(&burner::DVD_PLUS_RW, 16_000, true, false),
-    row(&burner::DVD_RAM, 16_000, true, false),
-    row(&burner::BD_R, 16_000, true, true),
-    row(&burner::BD_R_DL, 16_000, true, true),
-    row(&burner::BD_RE, 16_000, true, false),
-    row(&burner::BD_RE_DL, 16_000, true, false),
-];
 
 /// A box with one drive and a blank disc of this kind in it.
 struct Bench {
@@ -58,10 +24,10 @@ struct Bench {
 }
 
 impl Bench {
-    fn new(row: &Row) -> Result<Self> {
+    fn new(row: &Kind) -> Result<Self> {
         let name = format!("matrix-{}", row.profile.name.replace('+', "-plus-"));
         let scratch = Scratch::new(&name)?;
-        let burner = Burner::with_disc(&name, row.profile, &scratch.join("disc"), Some(row.capacity))?;
+        let burner = Burner::with_disc(&name, row.profile, &scratch.join("disc"), Some(row.blocks))?;
         let native = common::place::start(&scratch.join("data"), &burner)?;
         Ok(Self {
             scratch,
@@ -168,7 +134,7 @@ fn ended_as(ended: &JobEnded, outcome: Outcome) -> Result<()> {
 }
 
 /// New, append, append and finalise, verify, copy; each that the disc does not allow is refused in words.
-fn cells(row: &Row) -> Result<()> {
+fn cells(row: &Kind) -> Result<()> {
     let mut bench = Bench::new(row)?;
     if !row.appends {
         let refused = bench.burn(0, RecordMode::New, false)?;
@@ -207,7 +173,7 @@ fn cells(row: &Row) -> Result<()> {
 /// Runs these rows, naming the one that fails.
 fn all(numbers: [usize; 2]) -> Result<()> {
     for number in numbers {
-        let row = DISCS.get(number).context("no such row")?;
+        let row = KINDS.get(number).context("no such row")?;
         cells(row).with_context(|| row.profile.name)?;
     }
     Ok(())

@@ -1,6 +1,7 @@
 //! What the tests share: a client of raw bytes, and boxes made ready.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub mod kinds;
 pub mod place;
 
 use std::io::{Read, Write};
