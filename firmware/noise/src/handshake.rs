@@ -54,17 +54,7 @@ pub fn connect<S: Read + Write>(
     prologue: &[u8],
     pattern: Pattern<'_>,
 ) -> Result<Established, Error> {
-    let mut key = None;
-    if let Pattern::Paired(code) = pattern {
-        let (pake, ours) = Spake2::<Ed25519Group>::start_a(
-            &Password::new(code.digits()),
-            &Identity::new(WORKSTATION),
-            &Identity::new(BOX),
-        );
-        send(stream, &ours)?;
-        let theirs = receive(stream, &mut [0; MESSAGE])?.to_vec();
-        key = Some(shared(pake.finish(&theirs))?);
-    }
+    let key = agree(stream, pattern, true)?;
     let mut state = state(secret, prologue, key.as_deref(), true)?;
     write(&mut state, stream)?;
     read(&mut state, stream)?;
@@ -82,17 +72,7 @@ pub fn accept<S: Read + Write>(
     prologue: &[u8],
     pattern: Pattern<'_>,
 ) -> Result<Established, Error> {
-    let mut key = None;
-    if let Pattern::Paired(code) = pattern {
-        let (pake, ours) = Spake2::<Ed25519Group>::start_b(
-            &Password::new(code.digits()),
-            &Identity::new(WORKSTATION),
-            &Identity::new(BOX),
-        );
-        let theirs = receive(stream, &mut [0; MESSAGE])?.to_vec();
-        send(stream, &ours)?;
-        key = Some(shared(pake.finish(&theirs))?);
-    }
+    let key = agree(stream, pattern, false)?;
     let mut state = state(secret, prologue, key.as_deref(), false)?;
     read(&mut state, stream)?;
     write(&mut state, stream)?;
@@ -101,6 +81,34 @@ pub fn accept<S: Read + Write>(
         other => other?,
     }
     establish(state, false)
+}
+
+/// SPAKE2, the workstation first; no key where no code vouches.
+fn agree<S: Read + Write>(
+    stream: &mut S,
+    pattern: Pattern<'_>,
+    workstation: bool,
+) -> Result<Option<Zeroizing<[u8; 32]>>, Error> {
+    let Pattern::Paired(code) = pattern else {
+        return Ok(None);
+    };
+    let start = match workstation {
+        true => Spake2::<Ed25519Group>::start_a,
+        false => Spake2::<Ed25519Group>::start_b,
+    };
+    let (pake, ours) = start(
+        &Password::new(code.digits()),
+        &Identity::new(WORKSTATION),
+        &Identity::new(BOX),
+    );
+    if workstation {
+        send(stream, &ours)?;
+    }
+    let theirs = receive(stream, &mut [0; MESSAGE])?.to_vec();
+    if !workstation {
+        send(stream, &ours)?;
+    }
+    shared(pake.finish(&theirs)).map(Some)
 }
 
 /// The key both ends have if both have the code.
